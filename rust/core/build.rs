@@ -1,0 +1,16 @@
+//! Compiles the `.proto` files with protox, a compiler in Rust, so that no `protoc` has to be installed.
+
+use std::path::Path;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
+    println!("cargo:rerun-if-changed={}", folder.display());
+    let files = protox::compile(["grpc_service.proto", "health.proto"], [&folder])?;
+    tonic_prost_build::configure()
+        .build_client(false)
+        // Tensor bytes stay slices of the message they arrived in.
+        .bytes(".inference.ModelInferRequest.raw_input_contents")
+        .bytes(".inference.ModelInferResponse.raw_output_contents")
+        .compile_fds(files)?;
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! What a loaded version declares: its tensors, its limits, how it may be batched. Read once from its configuration.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::error::{Error, Result};
+use crate::proto::inference::{self as proto, ModelConfig};
+use crate::tensor::{DataType, Name, Shape};
+
+/// One declared input or output.
+#[derive(Clone, Debug)]
+pub struct TensorSpec {
+    /// Its name.
+    pub name: Name,
+    /// Its element type.
+    pub data_type: DataType,
+    /// Its dimensions without the batch; `-1` is any size.
+    pub dims: Shape,
+    /// Whether a request may leave it out.
+    pub optional: bool,
+    /// Whether requests of different shapes may share a batch.
+    pub ragged: bool,
+}
+
+/// What happens to a request that waited too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeoutAction {
+    /// It is answered with an error.
+    Reject,
+    /// It is moved behind all others and still executed.
+    Delay,
+}
+
+/// Limits of one level of the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueuePolicy {
+    /// What a timeout means.
+    pub timeout_action: TimeoutAction,
+    /// How long a request may wait; `None` for ever.
+    pub timeout: Option<Duration>,
+    /// Whether a request may shorten that.
+    pub timeout_override: bool,
+    /// How many may wait; `None` for any number.
+    pub max_size: Option<usize>,
+}
+
+impl Default for QueuePolicy {
+    fn default() -> Self {
+        Self { timeout_action: TimeoutAction::Reject, timeout: None, timeout_override: false, max_size: None }
+    }
+}
+
+/// How requests are combined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batching {
+    /// Sizes to aim for, ascending, in rows.
+    pub preferred_sizes: Vec<usize>,
+    /// How long the oldest request may wait for company.
+    pub max_delay: Duration,
+    /// Whether answers leave in the order in which requests came.
+    pub preserve_ordering: bool,
+    /// Number of priority levels; 0 when there are none.
+    pub priority_levels: u64,
+    /// The level of a request that names none.
+    pub default_priority: u64,
+    /// The policy of every level that has none of its own.
+    pub default_policy: QueuePolicy,
+    /// Policies by level.
+    pub policies: BTreeMap<u64, QueuePolicy>,
+}
+
+/// A loaded version, as clients and the scheduler see it.
+#[derive(Debug)]
+pub struct Spec {
+    /// The model's name.
+    pub model: Name,
+    /// The version's number.
+    pub version: i64,
+    /// The same as text, as responses carry it.
+    pub version_text: String,
+    /// `platform`, or `backend` where there is none.
+    pub platform: String,
+    /// Rows a batch may have; 0 when the model has no batch dimension.
+    pub max_batch_size: usize,
+    /// Declared inputs.
+    pub inputs: Vec<TensorSpec>,
+    /// Declared outputs.
+    pub outputs: Vec<TensorSpec>,
+    /// Present when requests may be combined.
+    pub batching: Option<Batching>,
+    /// Whether a request may have any number of answers.
+    pub decoupled: bool,
+    /// The configuration it was read from.
+    pub config: ModelConfig,
+    /// The same in the protocol's JSON form.
+    pub config_json: Bytes,
+}
+
+impl Spec {
+    /// Reads a normalised configuration.
+    ///
+    /// # Errors
+    /// `INVALID_ARG` for an unknown data type or a negative size, which the Python side should have found before.
+    pub fn read(version: i64, config: ModelConfig, config_json: Bytes) -> Result<Self> {
+        let max_batch_size = usize::try_from(config.max_batch_size)
+            .map_err(|_| Error::invalid(format!("'max_batch_size' must be non-negative value for {}", config.name)))?;
+        let input = |i: &proto::ModelInput| tensor(&i.name, i.data_type, &i.dims, i.optional, i.allow_ragged_batch);
+        let output = |o: &proto::ModelOutput| tensor(&o.name, o.data_type, &o.dims, false, false);
+        let batching = match &config.scheduling_choice {
+            Some(proto::model_config::SchedulingChoice::DynamicBatching(batching)) if max_batch_size > 0 => {
+                Some(read_batching(batching, max_batch_size))
+            }
+            _ => None,
+        };
+        Ok(Self {
+            model: Name::from(config.name.as_str()),
+            version,
+            version_text: version.to_string(),
+            platform: if config.platform.is_empty() { config.backend.clone() } else { config.platform.clone() },
+            max_batch_size,
+            inputs: config.input.iter().map(input).collect::<Result<_>>()?,
+            outputs: config.output.iter().map(output).collect::<Result<_>>()?,
+            batching,
+            decoupled: config.model_transaction_policy.as_ref().is_some_and(|policy| policy.decoupled),
+            config,
+            config_json,
+        })
+    }
+
+    /// The declared input of that name.
+    pub fn input(&self, name: &str) -> Option<&TensorSpec> {
+        self.inputs.iter().find(|input| &*input.name == name)
+    }
+
+    /// The declared output of that name.
+    pub fn output(&self, name: &str) -> Option<&TensorSpec> {
+        self.outputs.iter().find(|output| &*output.name == name)
+    }
+
+    /// A declared tensor's shape as clients see it: with the batch dimension, where the model has one.
+    pub fn client_shape(&self, tensor: &TensorSpec) -> Shape {
+        let batch = (self.max_batch_size > 0).then_some(-1);
+        batch.into_iter().chain(tensor.dims.iter().copied()).collect()
+    }
+}
+
+fn tensor(name: &str, data_type: i32, dims: &[i64], optional: bool, ragged: bool) -> Result<TensorSpec> {
+    let data_type = DataType::from_config(data_type)
+        .ok_or_else(|| Error::invalid(format!("tensor '{name}' must specify 'data_type', found {data_type}")))?;
+    Ok(TensorSpec { name: Name::from(name), data_type, dims: dims.to_vec(), optional, ragged })
+}
+
+fn read_batching(config: &proto::ModelDynamicBatching, max_batch_size: usize) -> Batching {
+    let mut preferred_sizes: Vec<usize> =
+        config.preferred_batch_size.iter().filter_map(|&size| usize::try_from(size).ok()).collect();
+    if preferred_sizes.is_empty() {
+        preferred_sizes.push(max_batch_size);
+    }
+    preferred_sizes.sort_unstable();
+    Batching {
+        preferred_sizes,
+        max_delay: Duration::from_micros(config.max_queue_delay_microseconds),
+        preserve_ordering: config.preserve_ordering,
+        priority_levels: config.priority_levels,
+        default_priority: config.default_priority_level,
+        default_policy: config.default_queue_policy.as_ref().map(read_policy).unwrap_or_default(),
+        policies: config.priority_queue_policy.iter().map(|(&level, policy)| (level, read_policy(policy))).collect(),
+    }
+}
+
+fn read_policy(config: &proto::ModelQueuePolicy) -> QueuePolicy {
+    let delays = config.timeout_action() == proto::model_queue_policy::TimeoutAction::Delay;
+    let timeout = config.default_timeout_microseconds;
+    QueuePolicy {
+        timeout_action: if delays { TimeoutAction::Delay } else { TimeoutAction::Reject },
+        timeout: (timeout > 0).then(|| Duration::from_micros(timeout)),
+        timeout_override: config.allow_timeout_override,
+        max_size: (config.max_queue_size > 0).then_some(config.max_queue_size as usize),
+    }
+}

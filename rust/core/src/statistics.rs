@@ -1,0 +1,200 @@
+//! What a version did since it was loaded. Recorded once per batch, under one short lock; read when somebody asks.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How often, and how long in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Total {
+    /// Times.
+    pub count: u64,
+    /// Nanoseconds.
+    pub ns: u64,
+}
+
+impl Total {
+    fn add(&mut self, count: u64, each: Duration) {
+        self.count += count;
+        self.ns += count * each.as_nanos() as u64;
+    }
+}
+
+/// Why a request failed, as the metrics label it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It waited longer than it may.
+    Rejected,
+    /// Its client went away.
+    Cancelled,
+    /// The model failed it.
+    Backend,
+    /// Anything else before execution.
+    Other,
+}
+
+impl Failure {
+    /// Every reason with its label.
+    pub const LABELS: [&'static str; 4] = ["REJECTED", "CANCELED", "BACKEND", "OTHER"];
+}
+
+/// How long the parts of one execution took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// Making the model's inputs.
+    pub input: Duration,
+    /// The model.
+    pub infer: Duration,
+    /// Taking its outputs apart.
+    pub output: Duration,
+}
+
+/// Executions of one batch size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BatchTotals {
+    /// Making the model's inputs.
+    pub input: Total,
+    /// The model.
+    pub infer: Total,
+    /// Taking its outputs apart.
+    pub output: Total,
+}
+
+/// A histogram with fixed upper bounds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Histogram {
+    /// Upper bounds, ascending.
+    pub bounds: &'static [f64],
+    /// Observations at or under each bound and over the one before; one more for those over all.
+    pub counts: Vec<u64>,
+    /// Sum of all observations.
+    pub sum: f64,
+}
+
+impl Histogram {
+    fn new(bounds: &'static [f64]) -> Self {
+        Self { bounds, counts: vec![0; bounds.len() + 1], sum: 0.0 }
+    }
+
+    fn observe(&mut self, value: f64, times: u64) {
+        let place = self.bounds.partition_point(|&bound| bound < value);
+        self.counts[place] += times;
+        self.sum += value * times as f64;
+    }
+}
+
+/// Upper bounds in seconds: 100 microseconds to 10 seconds, three to a decade.
+const SECONDS: &[f64] =
+    &[1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const ROWS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
+/// Everything counted for one version; its members are those of the protocol's statistics extension.
+#[derive(Clone, Debug)]
+pub struct Totals {
+    /// When it last executed, in milliseconds since 1970; 0 for never.
+    pub last_inference_ms: u64,
+    /// Rows executed for requests that succeeded.
+    pub inference_count: u64,
+    /// Batches executed.
+    pub execution_count: u64,
+    /// Requests answered well, from arrival to answer.
+    pub success: Total,
+    /// Requests that failed, from arrival to answer.
+    pub fail: Total,
+    /// Time in the queue.
+    pub queue: Total,
+    /// Making the model's inputs, per request.
+    pub compute_input: Total,
+    /// The model, per request.
+    pub compute_infer: Total,
+    /// Taking the outputs apart, per request.
+    pub compute_output: Total,
+    /// By batch size, in rows.
+    pub batches: BTreeMap<usize, BatchTotals>,
+    /// By reason, in the order of `Failure::LABELS`.
+    pub failures: [u64; 4],
+    /// Seconds from arrival to answer.
+    pub latency: Histogram,
+    /// Seconds in the queue.
+    pub queue_time: Histogram,
+    /// Rows of a batch.
+    pub batch_size: Histogram,
+}
+
+impl Default for Totals {
+    fn default() -> Self {
+        Self {
+            last_inference_ms: 0,
+            inference_count: 0,
+            execution_count: 0,
+            success: Total::default(),
+            fail: Total::default(),
+            queue: Total::default(),
+            compute_input: Total::default(),
+            compute_infer: Total::default(),
+            compute_output: Total::default(),
+            batches: BTreeMap::new(),
+            failures: [0; 4],
+            latency: Histogram::new(SECONDS),
+            queue_time: Histogram::new(SECONDS),
+            batch_size: Histogram::new(ROWS),
+        }
+    }
+}
+
+impl Totals {
+    /// One execution of `rows` rows.
+    pub fn executed(&mut self, rows: usize, timing: Timing) {
+        self.execution_count += 1;
+        self.last_inference_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+        let batch = self.batches.entry(rows).or_default();
+        batch.input.add(1, timing.input);
+        batch.infer.add(1, timing.infer);
+        batch.output.add(1, timing.output);
+        self.batch_size.observe(rows as f64, 1);
+    }
+
+    /// One request of an execution, answered well.
+    pub fn succeeded(&mut self, rows: usize, whole: Duration, queue: Duration, timing: Timing) {
+        self.inference_count += rows as u64;
+        self.success.add(1, whole);
+        self.queue.add(1, queue);
+        self.compute_input.add(1, timing.input);
+        self.compute_infer.add(1, timing.infer);
+        self.compute_output.add(1, timing.output);
+        self.latency.observe(whole.as_secs_f64(), 1);
+        self.queue_time.observe(queue.as_secs_f64(), 1);
+    }
+
+    /// One request that was admitted and failed.
+    pub fn failed(&mut self, failure: Failure, whole: Duration) {
+        self.fail.add(1, whole);
+        self.failures[failure as usize] += 1;
+    }
+}
+
+/// The totals of one version, shared by whoever executes it and whoever asks.
+#[derive(Debug, Default)]
+pub struct Statistics(Mutex<Totals>);
+
+impl Statistics {
+    /// The totals, to add to or to read; hold them shortly and never across an await.
+    pub fn lock(&self) -> MutexGuard<'_, Totals> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_observation_falls_into_the_first_bucket_that_holds_it() {
+        let mut histogram = Histogram::new(&[1.0, 2.0, 4.0]);
+        for value in [1.0, 1.5, 2.0, 9.0] {
+            histogram.observe(value, 1);
+        }
+        assert_eq!(histogram.counts, [1, 2, 0, 1]);
+        assert!((histogram.sum - 13.5).abs() < 1e-9);
+    }
+}
