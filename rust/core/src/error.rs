@@ -115,10 +115,6 @@ impl Error {
             "Server is stopping, scheduler for model has stopped accepting new inference requests",
         )
     }
-
-    pub(crate) fn cancelled() -> Self {
-        Self::new(Code::Cancelled, "")
-    }
 }
 
 impl fmt::Display for Error {

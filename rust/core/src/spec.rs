@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use prost::Message;
 
 use crate::error::{Error, Result};
 use crate::proto::inference::{self as proto, ModelConfig};
@@ -99,6 +100,16 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// Decodes a serialised configuration and reads it.
+    ///
+    /// # Errors
+    /// As `read`; `INVALID_ARG` for bytes that are no configuration.
+    pub fn decode(version: i64, config: &[u8], config_json: &str) -> Result<Self> {
+        let config = ModelConfig::decode(config)
+            .map_err(|error| Error::invalid(format!("these bytes are no model configuration: {error}")))?;
+        Self::read(version, config, Bytes::copy_from_slice(config_json.as_bytes()))
+    }
+
     /// Reads a normalised configuration.
     ///
     /// # Errors

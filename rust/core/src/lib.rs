@@ -1,0 +1,39 @@
+//! windlass' data plane: network, queues, batching and metrics, without Python.
+//!
+//! A request walks through these files in this order:
+//!
+//! * `frontend` reads it off the wire and, at the end, writes the answer;
+//! * `plane` is the façade; `catalog` picks the version that answers;
+//! * `model` checks it against the `spec` and admits it;
+//! * `scheduler` keeps it in its `queue` until the `batcher` says which requests an idle `worker` takes;
+//! * `batch` joins them for the `instance`, and splits what comes back; `order` keeps answers in line where a model asks for it;
+//! * `reply` carries the answer home, by way of the `reactor` that the connection lives on; `crew` runs the reactor's threads, and `pace`
+//!   tells whether a model is quick enough to be executed on them.
+//!
+//! `tensor`, `request`, `error`, `statistics` and `metrics` are what they speak of; `control` is what the network may ask of the
+//! repository's owner.
+#![forbid(unsafe_code)]
+
+pub mod batch;
+mod batcher;
+pub mod catalog;
+pub mod control;
+mod crew;
+pub mod error;
+pub mod frontend;
+pub mod instance;
+pub mod metrics;
+pub mod model;
+mod order;
+mod pace;
+pub mod plane;
+pub mod proto;
+mod queue;
+pub mod reactor;
+pub mod reply;
+pub mod request;
+mod scheduler;
+pub mod spec;
+pub mod statistics;
+pub mod tensor;
+mod worker;

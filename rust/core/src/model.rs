@@ -1,0 +1,302 @@
+//! A loaded version: checks a request against what it declares, and admits it to the queue.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::error::{Error, Result};
+use crate::instance::{Instance, Job};
+use crate::queue::Likeness;
+use crate::reactor::Reactor;
+use crate::reply::{Answer, reply};
+use crate::request::{Request, Response};
+use crate::scheduler::Scheduler;
+use crate::spec::{Spec, TensorSpec};
+use crate::statistics::Statistics;
+use crate::tensor::{DataType, Tensor, byte_strings, element_count, format_shape};
+use crate::worker::Worker;
+
+const BATCH_NOTE: &str = "NOTE: Setting a non-zero max_batch_size in the model config requires a batch dimension to be prepended to each \
+    input shape. If you want to specify the full shape including the batch dim in your input dims config, try setting max_batch_size to \
+    zero. See the model configuration docs for more info on max_batch_size.";
+
+/// A version that is ready to answer.
+pub struct Model {
+    /// What it declares.
+    pub spec: Arc<Spec>,
+    /// What it did.
+    pub statistics: Arc<Statistics>,
+    /// How long it took to load.
+    pub load_time: Duration,
+    scheduler: Arc<Scheduler>,
+    /// Whether every batch has the same shapes, so that requests need not be compared.
+    uniform: bool,
+}
+
+impl Model {
+    /// A version with the instances that execute it. `home` sees to its timers.
+    pub fn new(spec: Arc<Spec>, instances: Vec<Box<dyn Instance>>, load_time: Duration, home: &Arc<Reactor>) -> Self {
+        let statistics = Arc::new(Statistics::default());
+        let workers = instances.into_iter().map(Worker::new).collect();
+        let scheduler = Arc::new(Scheduler::new(&spec, Arc::clone(&statistics), Arc::clone(home), workers));
+        let uniform = spec.inputs.iter().all(|input| !input.optional && !input.dims.contains(&-1));
+        Self { spec, statistics, load_time, scheduler, uniform }
+    }
+
+    /// Checks a request and takes it into the queue. `reactor` is where its connection lives.
+    ///
+    /// # Errors
+    /// `INVALID_ARG` for a request that does not fit the model, `UNAVAILABLE` when the queue is full or the version is being unloaded.
+    pub fn submit(&self, request: Request, reactor: &Arc<Reactor>) -> Result<Pending> {
+        let rows = self.admit(&request)?;
+        let (reply, answer) = reply();
+        let likeness = self.likeness(&request);
+        let id = request.id.clone();
+        let job = Job { request, rows, likeness, arrived: Instant::now(), reply, reactor: Arc::clone(reactor) };
+        self.scheduler.push(job).map_err(|error| error.with_request_id(&id))?;
+        reactor.note(&self.scheduler);
+        Ok(Pending { answer, scheduler: Arc::clone(&self.scheduler), reactor: Arc::clone(reactor), answered: false })
+    }
+
+    /// How many requests wait in its queue.
+    pub fn pending(&self) -> usize {
+        self.scheduler.pending()
+    }
+
+    /// Takes no more requests.
+    pub fn stop(&self) {
+        self.scheduler.stop();
+    }
+
+    /// Waits until all it admitted is answered, then closes its instances; see `Scheduler::settle`. Blocks.
+    pub fn settle(&self, timeout: Duration) -> bool {
+        self.scheduler.settle(timeout)
+    }
+
+    /// Checks names, types, shapes and sizes; returns the rows.
+    fn admit(&self, request: &Request) -> Result<usize> {
+        let model = &self.spec.model;
+        for (index, name) in request.outputs.iter().enumerate() {
+            if self.spec.output(name).is_none() {
+                return Err(Error::invalid(format!("unexpected inference output '{name}' for model '{model}'")));
+            }
+            if request.outputs[..index].contains(name) {
+                return Err(Error::invalid(format!("output '{name}' already exists in request"))
+                    .with_request_id(&request.id));
+            }
+        }
+        let tag = |message: String| Error::invalid(message).with_request_id(&request.id);
+        for (index, input) in request.inputs.iter().enumerate() {
+            if request.inputs[..index].iter().any(|other| other.name == input.name) {
+                return Err(tag(format!("input '{}' already exists in request", input.name)));
+            }
+        }
+        self.check_presence(request)?;
+        let mut rows = None;
+        for input in &request.inputs {
+            let spec = self.spec.input(&input.name).ok_or_else(|| {
+                Error::invalid(format!("unexpected inference input '{}' for model '{model}'", input.name))
+            })?;
+            self.check_batch(input, &mut rows).map_err(tag)?;
+            self.check_shape(input, spec).map_err(tag)?;
+            check_size(input, model).map_err(tag)?;
+        }
+        Ok(rows.unwrap_or(1))
+    }
+
+    fn check_presence(&self, request: &Request) -> Result<()> {
+        let given = |spec: &&TensorSpec| request.inputs.iter().any(|input| input.name == spec.name);
+        let declared = &self.spec.inputs;
+        let required = declared.iter().filter(|spec| !spec.optional).count();
+        let count = request.inputs.len();
+        // An input that is not declared is named as such, where the number of inputs leaves room for that.
+        let complete = declared.iter().filter(|spec| !spec.optional).all(|spec| given(&spec));
+        if (required..=declared.len()).contains(&count) && (complete || self.has_stranger(request)) {
+            return Ok(());
+        }
+        let names = |names: Vec<&str>| format!("['{}']", names.join("','")).replace("['']", "[]");
+        let expected = if required == declared.len() {
+            format!("expected {required} inputs")
+        } else {
+            format!("expected number of inputs between {required} and {}", declared.len())
+        };
+        let model = &self.spec.model;
+        let got = names(request.inputs.iter().map(|input| &*input.name).collect());
+        let missing = declared.iter().filter(|spec| !spec.optional && !given(spec)).map(|spec| &*spec.name).collect();
+        Err(Error::invalid(format!(
+            "{expected} but got {count} inputs for model '{model}'. Got input(s) {got}, but missing required input(s) {}. Please provide \
+             all required input(s).",
+            names(missing)
+        ))
+        .with_request_id(&request.id))
+    }
+
+    fn has_stranger(&self, request: &Request) -> bool {
+        request.inputs.iter().any(|input| self.spec.input(&input.name).is_none())
+    }
+
+    fn check_batch(&self, input: &Tensor, rows: &mut Option<usize>) -> std::result::Result<(), String> {
+        let (model, name, limit) = (&self.spec.model, &input.name, self.spec.max_batch_size);
+        if limit == 0 {
+            return Ok(());
+        }
+        let Some(&first) = input.shape.first() else {
+            return Err(format!("input '{name}' has no shape but model requires batch dimension for '{model}'"));
+        };
+        if first < 0 {
+            return Ok(()); // told with the rest of the shape
+        }
+        let size = usize::try_from(first).unwrap_or(usize::MAX);
+        if rows.is_some_and(|rows| rows != size) {
+            return Err(format!("input '{name}' batch size does not match other inputs for '{model}'"));
+        }
+        if size > limit {
+            return Err(format!("inference request batch-size must be <= {limit} for '{model}'"));
+        }
+        *rows = Some(size);
+        Ok(())
+    }
+
+    fn check_shape(&self, input: &Tensor, spec: &TensorSpec) -> std::result::Result<(), String> {
+        let (model, name) = (&self.spec.model, &input.name);
+        if input.data_type != spec.data_type {
+            return Err(format!(
+                "inference input '{name}' data-type is '{}', but model '{model}' expects '{}'",
+                input.data_type.name(),
+                spec.data_type.name()
+            ));
+        }
+        if input.shape.iter().any(|&size| size < 0) {
+            let shape = format_shape(&input.shape);
+            return Err(format!(
+                "All input dimensions should be specified for input '{name}' for model '{model}', got {shape}"
+            ));
+        }
+        let dims = &input.shape[usize::from(self.spec.max_batch_size > 0)..];
+        let fits = dims.len() == spec.dims.len()
+            && dims.iter().zip(&spec.dims).all(|(&found, &declared)| declared == -1 || declared == found);
+        if fits {
+            return Ok(());
+        }
+        let expected = format_shape(&self.spec.client_shape(spec));
+        let note = if self.spec.max_batch_size > 0 { BATCH_NOTE } else { "" };
+        let found = format_shape(&input.shape);
+        Err(format!("unexpected shape for input '{name}' for model '{model}'. Expected {expected}, got {found}. {note}"))
+    }
+
+    /// What must be equal for two requests to share a batch: presence and dimensions of each declared input.
+    fn likeness(&self, request: &Request) -> Likeness {
+        if self.uniform || self.spec.batching.is_none() {
+            return None;
+        }
+        let mut likeness = Vec::new();
+        for spec in &self.spec.inputs {
+            match request.inputs.iter().find(|input| input.name == spec.name) {
+                None => likeness.push(-2),
+                Some(_) if spec.ragged => likeness.push(-1),
+                Some(input) => likeness.extend_from_slice(&input.shape[1..]),
+            }
+        }
+        Some(likeness.into())
+    }
+}
+
+fn check_size(input: &Tensor, model: &str) -> std::result::Result<(), String> {
+    let name = &input.name;
+    let elements = element_count(&input.shape).ok_or_else(|| {
+        format!("element count for tensor '{name}' exceeds maximum size of {} in shape {}", i64::MAX, format_shape(&input.shape))
+    })?;
+    let found = input.data.len();
+    match input.data_type.size() {
+        None => check_byte_strings(input, elements, model),
+        Some(size) => {
+            let expected = elements.checked_mul(size).ok_or_else(|| {
+                format!("byte size for tensor '{name}' exceeds maximum size of {}", i64::MAX)
+            })?;
+            if found == expected {
+                Ok(())
+            } else {
+                Err(format!(
+                    "input byte size mismatch for input '{name}' for model '{model}'. Expected {expected}, got {found}"
+                ))
+            }
+        }
+    }
+}
+
+fn check_byte_strings(input: &Tensor, elements: usize, model: &str) -> std::result::Result<(), String> {
+    debug_assert_eq!(input.data_type, DataType::Bytes);
+    let (name, data) = (&input.name, input.data.as_slice());
+    let (count, used) = byte_strings(data).fold((0, 0), |(count, used), element| (count + 1, used + 4 + element.len()));
+    let rest = data.len() - used;
+    if count > elements {
+        return Err(format!(
+            "unexpected number of string elements {count} for inference input '{name}' for model '{model}', expecting {elements}"
+        ));
+    }
+    if count == elements && rest > 0 {
+        return Err(format!(
+            "unexpected number of string elements {} for inference input '{name}' for model '{model}', expecting {elements}",
+            count + 1
+        ));
+    }
+    if rest == 0 {
+        return if count == elements {
+            Ok(())
+        } else {
+            Err(format!("expected {elements} string elements for inference input '{name}' for model '{model}', got {count}"))
+        };
+    }
+    if rest < 4 {
+        return Err(format!(
+            "incomplete string length indicator for inference input '{name}' for model '{model}', expecting 4 bytes but only {rest} bytes \
+             available. Please make sure the string length indicator is in one buffer."
+        ));
+    }
+    Err(format!(
+        "incomplete string data for inference input '{name}' for model '{model}', expecting string of length {} but only {} bytes available. \
+         Please make sure the string length indicator is in one buffer.",
+        data[used..].first_chunk::<4>().map_or(0, |length| u32::from_le_bytes(*length)),
+        rest - 4
+    ))
+}
+
+/// An admitted request; resolves to its answer. Dropping it abandons the request.
+#[derive(Debug)]
+pub struct Pending {
+    answer: Answer,
+    scheduler: Arc<Scheduler>,
+    reactor: Arc<Reactor>,
+    answered: bool,
+}
+
+impl Future for Pending {
+    type Output = Result<Response>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = Pin::new(&mut self.answer).poll(context);
+        self.answered |= answer.is_ready();
+        answer
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.answer.abandon();
+            self.scheduler.abandoned();
+            self.reactor.note(&self.scheduler);
+        }
+    }
+}
+
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Model({} {})", self.spec.model, self.spec.version)
+    }
+}

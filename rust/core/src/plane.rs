@@ -1,0 +1,349 @@
+//! The façade of the data plane: what is loaded goes in here, what clients ask is answered here.
+
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
+use std::{fmt, io};
+
+use tokio::sync::watch;
+
+use crate::catalog::{Catalog, IndexEntry, State};
+use crate::control::{Control, ControlParameter};
+use crate::crew::Crew;
+use crate::error::{Code, Error, Result};
+use crate::frontend::{Door, Stop, grpc, http};
+use crate::instance::Instance;
+use crate::metrics;
+use crate::model::Model;
+use crate::reactor::Reactor;
+use crate::spec::Spec;
+use crate::statistics::Totals;
+use crate::tensor::Name;
+
+/// What the server calls itself able to do, in the order clients know.
+const EXTENSIONS: &[&str] =
+    &["classification", "model_repository", "schedule_policy", "model_configuration", "binary_tensor_data", "parameters", "statistics"];
+
+/// How the server is set up.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What it calls itself.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// `host:port` of REST; `None` when it is not served.
+    pub http: Option<String>,
+    /// `host:port` of gRPC.
+    pub grpc: Option<String>,
+    /// `host:port` of the metrics page.
+    pub metrics: Option<String>,
+    /// Network threads; 0 chooses one for every two cores.
+    pub reactors: usize,
+    /// Largest body of a REST request, in bytes.
+    pub http_max_input_bytes: usize,
+    /// Whether the server counts as ready only when all its models are.
+    pub strict_readiness: bool,
+}
+
+/// The addresses that are served, with the ports that were free.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// REST.
+    pub http: Option<SocketAddr>,
+    /// gRPC.
+    pub grpc: Option<SocketAddr>,
+    /// The metrics page.
+    pub metrics: Option<SocketAddr>,
+}
+
+/// The data plane of one server.
+pub struct Plane {
+    settings: Settings,
+    catalog: Catalog,
+    control: Arc<dyn Control>,
+    phase: AtomicU8,
+    /// The reactor that sees to the timers of the models; the first.
+    home: Arc<Reactor>,
+    stop: watch::Sender<Stop>,
+    running: Mutex<Option<Running>>,
+}
+
+/// What `listen` started.
+struct Running {
+    crews: Vec<Crew>,
+    /// Disconnects when the last front end has returned.
+    returned: mpsc::Receiver<()>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Starting,
+    Ready,
+    Stopping,
+}
+
+impl Plane {
+    /// A plane that serves nothing yet.
+    pub fn new(settings: Settings, control: Arc<dyn Control>) -> Self {
+        Self {
+            settings,
+            catalog: Catalog::default(),
+            control,
+            phase: AtomicU8::new(Phase::Starting as u8),
+            home: Arc::default(),
+            stop: watch::Sender::new(Stop::Serve),
+            running: Mutex::new(None),
+        }
+    }
+
+    /// Binds the addresses and starts the network threads.
+    ///
+    /// # Errors
+    /// When an address cannot be bound or a thread cannot be started; the text names the address.
+    pub fn listen(self: &Arc<Self>) -> io::Result<Addresses> {
+        let bind = |address: &Option<String>| address.as_deref().map(bind).transpose();
+        let (http, grpc, metrics) =
+            (bind(&self.settings.http)?, bind(&self.settings.grpc)?, bind(&self.settings.metrics)?);
+        let address = |listener: &Option<TcpListener>| listener.as_ref().map(TcpListener::local_addr).transpose();
+        let addresses = Addresses { http: address(&http)?, grpc: address(&grpc)?, metrics: address(&metrics)? };
+
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let count = if self.settings.reactors == 0 { (cores / 2).max(1) } else { self.settings.reactors };
+        let (serving, returned) = mpsc::channel();
+        let mut crews = Vec::with_capacity(count);
+        for index in 0..count {
+            let reactor = if index == 0 { Arc::clone(&self.home) } else { Arc::default() };
+            let crew = Crew::start(reactor, &format!("windlass net {index}"))?;
+            let door = Arc::new(Door { plane: Arc::clone(self), reactor: Arc::clone(&crew.reactor) });
+            let _context = crew.handle().enter();
+            let metrics = metrics.as_ref().filter(|_| index == 0);
+            let (door2, door3) = (Arc::clone(&door), Arc::clone(&door));
+            start(&crew, http.as_ref(), &serving, |l| http::serve(l, door, self.stop.subscribe()))?;
+            start(&crew, grpc.as_ref(), &serving, |l| grpc::serve(l, door2, self.stop.subscribe()))?;
+            start(&crew, metrics, &serving, |l| http::serve_metrics(l, door3, self.stop.subscribe()))?;
+            crews.push(crew);
+        }
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(Running { crews, returned });
+        Ok(addresses)
+    }
+
+    /// Loading at start-up is over: the server may call itself ready.
+    pub fn start(&self) {
+        self.phase.fetch_max(Phase::Ready as u8, Ordering::AcqRel);
+    }
+
+    /// Puts a version in service. One of the same number that was there before answers what it has, and is closed.
+    pub fn publish(&self, spec: Arc<Spec>, instances: Vec<Box<dyn Instance>>, load_time: Duration) {
+        let model = Arc::new(Model::new(spec, instances, load_time, &self.home));
+        if let Some(old) = self.catalog.publish(model) {
+            old.stop();
+            old.settle(Duration::from_secs(60));
+        }
+    }
+
+    /// Notes the state of something that is not in service.
+    pub fn announce(&self, name: &str, version: Option<i64>, state: State, reason: &str) {
+        self.catalog.announce(name, version, state, reason);
+    }
+
+    /// Takes a version out of service, waits until it has answered what it has, and closes it. Blocks. False when time ran out.
+    pub fn retire(&self, name: &str, version: i64, timeout: Duration, reason: &str) -> bool {
+        let Some(model) = self.catalog.withdraw(name, version) else { return true };
+        model.stop();
+        let settled = model.settle(timeout);
+        self.catalog.announce(name, Some(version), State::Unavailable, reason);
+        settled
+    }
+
+    /// Strikes a model out of the index; what was in service of it is closed.
+    pub fn forget(&self, name: &str) {
+        for model in self.catalog.forget(name) {
+            model.stop();
+            model.settle(Duration::ZERO);
+        }
+    }
+
+    /// Unready at once; no new connections; waits for what is in flight. Blocks. False when time ran out.
+    pub fn drain(&self, timeout: Duration) -> bool {
+        self.phase.fetch_max(Phase::Stopping as u8, Ordering::AcqRel);
+        self.stop.send_replace(Stop::Drain);
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.as_ref().is_none_or(|running| {
+            running.returned.recv_timeout(timeout) == Err(mpsc::RecvTimeoutError::Disconnected)
+        })
+    }
+
+    /// Ends everything, whatever is in flight. Blocks for a moment.
+    pub fn close(&self) {
+        self.phase.fetch_max(Phase::Stopping as u8, Ordering::AcqRel);
+        self.stop.send_replace(Stop::Close);
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        for crew in running.into_iter().flat_map(|running| running.crews) {
+            crew.close();
+        }
+        for model in self.catalog.ready() {
+            model.stop();
+            model.settle(Duration::ZERO);
+        }
+    }
+
+    /// What the server calls itself.
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// Its version.
+    pub fn version(&self) -> &str {
+        &self.settings.version
+    }
+
+    /// What it is able to do beyond the protocol's core.
+    pub fn extensions(&self) -> &'static [&'static str] {
+        EXTENSIONS
+    }
+
+    /// Largest body of a REST request, in bytes.
+    pub fn http_max_input_bytes(&self) -> usize {
+        self.settings.http_max_input_bytes
+    }
+
+    /// Whether the process does its work at all.
+    pub fn live(&self) -> bool {
+        true
+    }
+
+    /// Whether it wants requests.
+    pub fn ready(&self) -> bool {
+        self.phase.load(Ordering::Acquire) == Phase::Ready as u8
+            && (!self.settings.strict_readiness || self.catalog.all_ready())
+    }
+
+    /// Whether it is on its way out.
+    pub fn stopping(&self) -> bool {
+        self.phase.load(Ordering::Acquire) == Phase::Stopping as u8
+    }
+
+    /// The version that answers: the one named, or the highest that is ready when `version` is empty.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, `UNAVAILABLE` or `INVALID_ARG`, in the protocol's words.
+    pub fn model(&self, name: &str, version: &str) -> Result<Arc<Model>> {
+        self.catalog.pick(name, version)
+    }
+
+    /// Whether that version is ready; without one, whether any is.
+    ///
+    /// # Errors
+    /// As `model`, for what is not known.
+    pub fn model_ready(&self, name: &str, version: &str) -> Result<bool> {
+        self.catalog.is_ready(name, version)
+    }
+
+    /// Versions of a model in service, ascending.
+    pub fn ready_versions(&self, name: &str) -> Vec<i64> {
+        self.catalog.ready_of(name).iter().map(|model| model.spec.version).collect()
+    }
+
+    /// Names of the models in service.
+    pub fn models(&self) -> Vec<Name> {
+        let mut names: Vec<Name> = self.catalog.ready().iter().map(|model| model.spec.model.clone()).collect();
+        names.dedup();
+        names
+    }
+
+    /// What versions did since they were loaded: one, those of a model, or all.
+    ///
+    /// # Errors
+    /// `INVALID_ARG` for what is not in service.
+    pub fn statistics(&self, name: &str, version: &str) -> Result<Vec<(Arc<Model>, Totals)>> {
+        let models = if name.is_empty() { self.catalog.ready() } else { self.catalog.ready_of(name) };
+        if models.is_empty() && !name.is_empty() {
+            return Err(Error::invalid(format!("requested model '{name}' is not available")));
+        }
+        let wanted = |model: &Arc<Model>| version.is_empty() || model.spec.version_text == version;
+        let chosen: Vec<_> = models.into_iter().filter(wanted).collect();
+        if chosen.is_empty() && !name.is_empty() {
+            return Err(Error::invalid(format!("requested model version is not available for model '{name}'")));
+        }
+        let read = |model: Arc<Model>| {
+            let totals = model.statistics.lock().clone();
+            (model, totals)
+        };
+        Ok(chosen.into_iter().map(read).collect())
+    }
+
+    /// The repository index.
+    pub fn index(&self, only_ready: bool) -> Vec<IndexEntry> {
+        self.catalog.index(only_ready)
+    }
+
+    /// The metrics page.
+    pub fn metrics(&self) -> String {
+        metrics::page(&self.catalog.ready())
+    }
+
+    /// Has a model loaded, on a thread that may block.
+    ///
+    /// # Errors
+    /// What the owner of the repository answers.
+    pub async fn load(&self, name: String, parameters: Vec<(String, ControlParameter)>) -> Result<()> {
+        let control = Arc::clone(&self.control);
+        blocking(move || control.load(&name, parameters)).await
+    }
+
+    /// Has a model unloaded, on a thread that may block.
+    ///
+    /// # Errors
+    /// What the owner of the repository answers.
+    pub async fn unload(&self, name: String, unload_dependents: bool) -> Result<()> {
+        let control = Arc::clone(&self.control);
+        blocking(move || control.unload(&name, unload_dependents)).await
+    }
+}
+
+async fn blocking(work: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|_| Err(Error::new(Code::Internal, "the repository's owner panicked: this is a bug in windlass")))
+}
+
+/// Starts one front end on a reactor; it holds on to `serving` until it returns.
+fn start<F>(
+    crew: &Crew,
+    listener: Option<&TcpListener>,
+    serving: &mpsc::Sender<()>,
+    serve: impl FnOnce(tokio::net::TcpListener) -> F,
+) -> io::Result<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let Some(listener) = listener else { return Ok(()) };
+    let front_end = serve(tokio::net::TcpListener::from_std(listener.try_clone()?)?);
+    let serving = serving.clone();
+    crew.handle().spawn(async move {
+        front_end.await;
+        drop(serving);
+    });
+    Ok(())
+}
+
+fn bind(address: &str) -> io::Result<TcpListener> {
+    let fail = |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"));
+    let resolved = address.to_socket_addrs().map_err(fail)?.next();
+    let resolved = resolved.ok_or_else(|| fail(io::Error::other("the name has no address")))?;
+    let socket = socket2::Socket::new(socket2::Domain::for_address(resolved), socket2::Type::STREAM, None)?;
+    // A restarted server takes over its port from connections in TIME_WAIT, but never from a server that still listens.
+    socket.set_reuse_address(true)?;
+    socket.bind(&resolved.into()).map_err(fail)?;
+    socket.listen(4096).map_err(fail)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+impl fmt::Debug for Plane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plane").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,140 @@
+//! `windlass._plane.Plane`: the façade, handed through. Whatever blocks lets other Python threads run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use windlass_core::catalog::State;
+use windlass_core::instance::Instance;
+use windlass_core::metrics;
+use windlass_core::plane::{Plane, Settings};
+use windlass_core::spec::Spec;
+
+use crate::control::PythonControl;
+use crate::instance::PythonInstance;
+
+/// The data plane of one server.
+#[pyclass(name = "Plane", module = "windlass._plane", frozen)]
+pub(crate) struct PyPlane(Arc<Plane>);
+
+#[pymethods]
+impl PyPlane {
+    #[new]
+    #[pyo3(signature = (control, *, name, version, http, grpc, metrics, reactors = 0, http_max_input_bytes = 67_108_864,
+        strict_readiness = true))]
+    #[allow(clippy::too_many_arguments)] // the keywords of a constructor
+    fn new(
+        control: Py<PyAny>,
+        name: String,
+        version: String,
+        http: Option<String>,
+        grpc: Option<String>,
+        metrics: Option<String>,
+        reactors: usize,
+        http_max_input_bytes: usize,
+        strict_readiness: bool,
+    ) -> Self {
+        let settings =
+            Settings { name, version, http, grpc, metrics, reactors, http_max_input_bytes, strict_readiness };
+        Self(Arc::new(Plane::new(settings, Arc::new(PythonControl(control)))))
+    }
+
+    /// Binds the addresses, starts the network threads, returns the addresses with their real ports.
+    fn listen<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let addresses = py.detach(|| self.0.listen()).map_err(|error| PyOSError::new_err(error.to_string()))?;
+        let named = PyDict::new(py);
+        for (name, address) in [("http", addresses.http), ("grpc", addresses.grpc), ("metrics", addresses.metrics)] {
+            if let Some(address) = address {
+                named.set_item(name, address.to_string())?;
+            }
+        }
+        Ok(named)
+    }
+
+    #[pyo3(signature = (name, version, state, reason = ""))]
+    fn announce(&self, name: &str, version: Option<i64>, state: &str, reason: &str) -> PyResult<()> {
+        let state = State::from_name(state)
+            .ok_or_else(|| PyValueError::new_err(format!("unknown state `{state}`: READY, UNAVAILABLE, LOADING or UNLOADING")))?;
+        self.0.announce(name, version, state, reason);
+        Ok(())
+    }
+
+    /// Puts a version in service.
+    fn publish(
+        &self,
+        py: Python<'_>,
+        version: i64,
+        config: &[u8],
+        config_json: &str,
+        instances: Vec<Py<PyAny>>,
+        load_ns: u64,
+    ) -> PyResult<()> {
+        let spec = Spec::decode(version, config, config_json).map_err(|error| PyValueError::new_err(error.message))?;
+        let spec = Arc::new(spec);
+        let instances = instances
+            .into_iter()
+            .map(|instance| PythonInstance::wrap(instance.bind(py), &spec).map(|made| Box::new(made) as Box<dyn Instance>))
+            .collect::<PyResult<_>>()?;
+        py.detach(|| self.0.publish(spec, instances, Duration::from_nanos(load_ns)));
+        Ok(())
+    }
+
+    #[pyo3(signature = (name, version, timeout_s, reason = "unloaded"))]
+    fn retire(&self, py: Python<'_>, name: &str, version: i64, timeout_s: f64, reason: &str) -> PyResult<bool> {
+        let timeout = seconds(timeout_s)?;
+        Ok(py.detach(|| self.0.retire(name, version, timeout, reason)))
+    }
+
+    fn forget(&self, py: Python<'_>, name: &str) {
+        py.detach(|| self.0.forget(name));
+    }
+
+    fn start(&self) {
+        self.0.start();
+    }
+
+    fn drain(&self, py: Python<'_>, timeout_s: f64) -> PyResult<bool> {
+        let timeout = seconds(timeout_s)?;
+        Ok(py.detach(|| self.0.drain(timeout)))
+    }
+
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.0.close());
+    }
+
+    /// The repository index, as a list of dictionaries with the protocol's keys; what is empty is left out.
+    fn index<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let row = |entry: windlass_core::catalog::IndexEntry| {
+            let row = PyDict::new(py);
+            row.set_item("name", &*entry.model)?;
+            if let Some(version) = entry.version {
+                row.set_item("version", version.to_string())?;
+            }
+            if let Some(state) = entry.state {
+                row.set_item("state", state.name())?;
+            }
+            if !entry.reason.is_empty() {
+                row.set_item("reason", entry.reason)?;
+            }
+            Ok(row)
+        };
+        self.0.index(false).into_iter().map(row).collect()
+    }
+
+    fn metrics(&self) -> String {
+        self.0.metrics()
+    }
+}
+
+fn seconds(value: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(value)
+        .map_err(|error| PyValueError::new_err(format!("a time-out of {value} seconds: {error}")))
+}
+
+/// Every metric: name, type, help.
+#[pyfunction]
+pub(crate) fn metric_catalogue() -> Vec<(&'static str, &'static str, &'static str)> {
+    metrics::catalogue()
+}
