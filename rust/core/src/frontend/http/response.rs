@@ -1,0 +1,107 @@
+//! An answer, and its head as text.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::error::Error;
+use crate::frontend::json::writer;
+use crate::frontend::status;
+
+/// An answer to one request.
+#[derive(Debug, Default)]
+pub(super) struct Response {
+    pub status: u16,
+    pub content_type: Option<&'static str>,
+    pub content_encoding: Option<&'static str>,
+    /// `Inference-Header-Content-Length`.
+    pub json_length: Option<usize>,
+    /// Whether to tell which encodings would have been understood.
+    pub tells_encodings: bool,
+    /// Whether the connection ends with it.
+    pub close: bool,
+    pub body: BytesMut,
+    /// What follows the body: large tensors, as they are.
+    pub tail: Vec<Bytes>,
+}
+
+impl Response {
+    /// A status and nothing else.
+    pub(super) fn empty(status: u16) -> Self {
+        Self { status, ..Self::default() }
+    }
+
+    /// JSON.
+    pub(super) fn json(body: BytesMut) -> Self {
+        Self { status: 200, content_type: Some("application/json"), body, ..Self::default() }
+    }
+
+    /// Text of some kind.
+    pub(super) fn text(content_type: &'static str, body: &str) -> Self {
+        Self { status: 200, content_type: Some(content_type), body: BytesMut::from(body), ..Self::default() }
+    }
+
+    /// What the router answers when it knows no handler.
+    pub(super) fn unrouted(status: u16, message: &str) -> Self {
+        Self { status, body: writer::error(message), ..Self::default() }
+    }
+
+    pub(super) fn length(&self) -> usize {
+        self.body.len() + self.tail.iter().map(Bytes::len).sum::<usize>()
+    }
+
+    /// Writes the head.
+    pub(super) fn write_head(&self, out: &mut BytesMut, keep_alive: bool) {
+        out.put_slice(b"HTTP/1.1 ");
+        writer::integer(out, self.status);
+        out.put_u8(b' ');
+        out.put_slice(reason(self.status).as_bytes());
+        if let Some(content_type) = self.content_type {
+            field(out, "Content-Type", content_type);
+        }
+        if let Some(encoding) = self.content_encoding {
+            field(out, "Content-Encoding", encoding);
+        }
+        if let Some(length) = self.json_length {
+            out.put_slice(b"\r\nInference-Header-Content-Length: ");
+            writer::integer(out, length);
+        }
+        if self.tells_encodings {
+            field(out, "Accept-Encoding", "gzip, deflate");
+        }
+        if !keep_alive {
+            field(out, "Connection", "close");
+        }
+        out.put_slice(b"\r\nContent-Length: ");
+        writer::integer(out, self.length());
+        out.put_slice(b"\r\n\r\n");
+    }
+}
+
+impl From<Error> for Response {
+    fn from(error: Error) -> Self {
+        let mut response = Self::json(writer::error(&error.message));
+        response.status = status::http(error.code);
+        response
+    }
+}
+
+fn field(out: &mut BytesMut, name: &str, value: &str) {
+    for part in ["\r\n", name, ": ", value] {
+        out.put_slice(part.as_bytes());
+    }
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        400 => "Bad Request",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        417 => "Expectation Failed",
+        431 => "Request Header Fields Too Large",
+        501 => "Not Implemented",
+        503 => "Service Unavailable",
+        505 => "HTTP Version Not Supported",
+        _ => "Internal Server Error",
+    }
+}

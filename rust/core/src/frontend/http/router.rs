@@ -1,0 +1,143 @@
+//! Paths and what they stand for.
+
+use std::borrow::Cow;
+
+use crate::frontend::http::head::Method;
+
+/// A model, and the version the path names; empty when it names none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Target<'a> {
+    pub model: Cow<'a, str>,
+    pub version: &'a str,
+}
+
+/// What a request asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Route<'a> {
+    Live,
+    Ready,
+    ModelReady(Target<'a>),
+    ServerMetadata,
+    ModelMetadata(Target<'a>),
+    ModelConfig(Target<'a>),
+    ModelStatistics(Target<'a>),
+    Statistics,
+    Infer(Target<'a>),
+    Index,
+    NamedIndex,
+    Load(Cow<'a, str>),
+    Unload(Cow<'a, str>),
+    NamedRepository,
+    /// `/health` and `/ready`, for those who know no protocol.
+    PlainHealth,
+    PlainReady,
+    /// `/predict` has no model in its path.
+    Predict(Option<Cow<'a, str>>),
+    /// A path that is known, asked with another method.
+    WrongMethod,
+    Unknown,
+}
+
+/// Finds the route of a request.
+pub(super) fn route(method: Method, target: &[u8]) -> Route<'_> {
+    let path = target.split(|&byte| byte == b'?').next().unwrap_or_default();
+    let Ok(path) = std::str::from_utf8(path) else { return Route::Unknown };
+    let mut segments = [""; 9];
+    let mut count = 0;
+    for segment in path.strip_prefix('/').unwrap_or(path).split('/') {
+        let Some(place) = segments.get_mut(count) else { return Route::Unknown };
+        *place = segment;
+        count += 1;
+    }
+    let (route, expected) = match &segments[..count] {
+        ["v2", "models", "stats"] => (Route::Statistics, Method::Get),
+        ["v2", "models", model, "versions", version, rest @ ..] if is_version(version) => of_model(model, version, rest),
+        ["v2", "models", model, rest @ ..] if !model.is_empty() => of_model(model, "", rest),
+        ["v2", "health", "live"] => (Route::Live, Method::Get),
+        ["v2", "health", "ready"] => (Route::Ready, Method::Get),
+        ["v2"] => (Route::ServerMetadata, Method::Get),
+        ["v2", "repository", "index"] => (Route::Index, Method::Post),
+        ["v2", "repository", _, "index"] => (Route::NamedIndex, Method::Post),
+        ["v2", "repository", "models", model, "load"] => (Route::Load(decode(model)), Method::Post),
+        ["v2", "repository", "models", model, "unload"] => (Route::Unload(decode(model)), Method::Post),
+        ["v2", "repository", _, "models", _, "load" | "unload"] => (Route::NamedRepository, Method::Post),
+        ["health"] => (Route::PlainHealth, Method::Get),
+        ["ready"] => (Route::PlainReady, Method::Get),
+        ["predict"] => (Route::Predict(None), Method::Post),
+        ["predict", model] if !model.is_empty() => (Route::Predict(Some(decode(model))), Method::Post),
+        _ => return Route::Unknown,
+    };
+    let method = if method == Method::Head { Method::Get } else { method };
+    if route == Route::Unknown || method == expected { route } else { Route::WrongMethod }
+}
+
+fn of_model<'a>(model: &'a str, version: &'a str, rest: &[&str]) -> (Route<'a>, Method) {
+    let target = Target { model: decode(model), version };
+    match rest {
+        [] => (Route::ModelMetadata(target), Method::Get),
+        ["infer"] => (Route::Infer(target), Method::Post),
+        ["ready"] => (Route::ModelReady(target), Method::Get),
+        ["config"] => (Route::ModelConfig(target), Method::Get),
+        ["stats"] => (Route::ModelStatistics(target), Method::Get),
+        _ => (Route::Unknown, Method::Other),
+    }
+}
+
+fn is_version(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Undoes percent-encoding; a path without it stays where it is.
+fn decode(segment: &str) -> Cow<'_, str> {
+    if !segment.contains('%') {
+        return Cow::Borrowed(segment);
+    }
+    let (bytes, mut plain, mut at) = (segment.as_bytes(), Vec::with_capacity(segment.len()), 0);
+    while let Some(&byte) = bytes.get(at) {
+        let digits = segment.get(at + 1..at + 3).filter(|_| byte == b'%');
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(decoded) => {
+                plain.push(decoded);
+                at += 3;
+            }
+            None => {
+                plain.push(byte);
+                at += 1;
+            }
+        }
+    }
+    Cow::Owned(String::from_utf8_lossy(&plain).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target<'a>(model: &'a str, version: &'a str) -> Target<'a> {
+        Target { model: model.into(), version }
+    }
+
+    #[test]
+    fn paths_lead_where_the_protocol_says() {
+        for (method, path, expected) in [
+            (Method::Get, "/v2", Route::ServerMetadata),
+            (Method::Get, "/v2/", Route::Unknown),
+            (Method::Get, "/v2/health/live", Route::Live),
+            (Method::Post, "/v2/health/live", Route::WrongMethod),
+            (Method::Get, "/v2/models/m", Route::ModelMetadata(target("m", ""))),
+            (Method::Get, "/v2/models/m/", Route::Unknown),
+            (Method::Get, "/v2/models/stats", Route::Statistics),
+            (Method::Get, "/v2/models/m/versions/2/stats", Route::ModelStatistics(target("m", "2"))),
+            (Method::Post, "/v2/models/m/versions/x/infer", Route::Unknown),
+            (Method::Post, "/v2/models/a%20b/infer?x=/y", Route::Infer(target("a b", ""))),
+            (Method::Get, "/v2/models/m/infer", Route::WrongMethod),
+            (Method::Post, "/v2/repository/models/m/load", Route::Load("m".into())),
+            (Method::Post, "/predict", Route::Predict(None)),
+            (Method::Head, "/ready", Route::PlainReady),
+            (Method::Get, "/", Route::Unknown),
+            (Method::Get, "/a/b/c/d/e/f/g/h/i/j", Route::Unknown),
+        ] {
+            assert_eq!(route(method, path.as_bytes()), expected, "{path}");
+        }
+    }
+}
