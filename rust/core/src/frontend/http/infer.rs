@@ -4,7 +4,7 @@ use bytes::BytesMut;
 
 use crate::error::{Code, Error, Result};
 use crate::frontend::Door;
-use crate::frontend::http::compression::{self, Encoding};
+use crate::frontend::http::compression;
 use crate::frontend::http::head::Head;
 use crate::frontend::http::response::Response;
 use crate::frontend::http::router::Target;
