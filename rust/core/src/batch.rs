@@ -21,10 +21,8 @@ pub fn join(jobs: &mut [Job]) -> Result<Vec<Tensor>> {
         return Ok(inputs);
     }
     for (index, input) in inputs.iter_mut().enumerate() {
-        let parts = others
-            .iter()
-            .map(|job| same_place(&job.request.inputs, index, input))
-            .collect::<Result<Vec<&Tensor>>>()?;
+        let parts =
+            others.iter().map(|job| same_place(&job.request.inputs, index, input)).collect::<Result<Vec<&Tensor>>>()?;
         let size = input.data.len() + parts.iter().map(|part| part.data.len()).sum::<usize>();
         let mut joined = BytesMut::with_capacity(size);
         joined.extend_from_slice(input.data.as_slice());
@@ -102,9 +100,8 @@ fn split_rows(rest: &mut Bytes, data_type: DataType, shape: &[i64]) -> Result<By
     let elements = element_count(shape).unwrap_or(0);
     let size = match data_type.size() {
         Some(size) => elements * size,
-        None => byte_string_size(rest, elements).ok_or_else(|| {
-            Error::internal("a BYTES output ends before its last element: this is a bug in windlass")
-        })?,
+        None => byte_string_size(rest, elements)
+            .ok_or_else(|| Error::internal("a BYTES output ends before its last element: this is a bug in windlass"))?,
     };
     if size > rest.len() {
         return Err(Error::internal("an output is shorter than its shape: this is a bug in windlass"));

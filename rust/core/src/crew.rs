@@ -49,14 +49,10 @@ impl Crew {
     pub(crate) fn start(reactor: Arc<Reactor>, name: &str) -> io::Result<Self> {
         // The event loop looks at the network after so many tasks at the latest; until then, what arrived together is queued together.
         let runtime = Builder::new_current_thread().enable_all().event_interval(256).build()?;
-        let inner = Arc::new(Inner {
-            name: name.to_owned(),
-            reactor: Arc::clone(&reactor),
-            runtime,
-            offer: Mutex::default(),
-        });
+        let inner =
+            Arc::new(Inner { name: name.to_owned(), reactor: Arc::clone(&reactor), runtime, offer: Mutex::default() });
         let leader = inner.spawn(|inner| inner.lead(Seat::default()))?;
-        let standby = inner.spawn(|inner| inner.stand_by())?;
+        let standby = inner.spawn(Inner::stand_by)?;
         Ok(Self { reactor, inner, threads: vec![leader, standby] })
     }
 
@@ -96,17 +92,14 @@ impl Inner {
             let scheduler = Arc::clone(&run.scheduler);
             self.put_on_offer(mem::take(&mut seat));
             let (deliveries, turn) = run.execute();
-            match self.take_back() {
-                Some(mine) => {
-                    seat = mine;
-                    seat.deliveries = deliveries;
-                    seat.obey(scheduler, turn);
-                }
-                None => {
-                    deliver(deliveries);
-                    self.reactor.follow(&scheduler, turn);
-                    return self.stand_by();
-                }
+            if let Some(mine) = self.take_back() {
+                seat = mine;
+                seat.deliveries = deliveries;
+                seat.obey(scheduler, turn);
+            } else {
+                deliver(deliveries);
+                self.reactor.follow(&scheduler, turn);
+                return self.stand_by();
             }
         }
     }
@@ -130,7 +123,7 @@ impl Inner {
                         offer.attended = false;
                         drop(offer);
                         // Whoever leads is watched. Without a further thread the network goes on all the same, only unwatched.
-                        let _ = self.spawn(|inner| inner.stand_by());
+                        let _ = self.spawn(Inner::stand_by);
                         return self.lead(seat);
                     }
                 }

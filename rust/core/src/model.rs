@@ -86,8 +86,9 @@ impl Model {
                 return Err(Error::invalid(format!("unexpected inference output '{name}' for model '{model}'")));
             }
             if request.outputs[..index].contains(name) {
-                return Err(Error::invalid(format!("output '{name}' already exists in request"))
-                    .with_request_id(&request.id));
+                return Err(
+                    Error::invalid(format!("output '{name}' already exists in request")).with_request_id(&request.id)
+                );
             }
         }
         let tag = |message: String| Error::invalid(message).with_request_id(&request.id);
@@ -186,7 +187,9 @@ impl Model {
         let expected = format_shape(&self.spec.client_shape(spec));
         let note = if self.spec.max_batch_size > 0 { BATCH_NOTE } else { "" };
         let found = format_shape(&input.shape);
-        Err(format!("unexpected shape for input '{name}' for model '{model}'. Expected {expected}, got {found}. {note}"))
+        Err(format!(
+            "unexpected shape for input '{name}' for model '{model}'. Expected {expected}, got {found}. {note}"
+        ))
     }
 
     /// What must be equal for two requests to share a batch: presence and dimensions of each declared input.
@@ -209,15 +212,19 @@ impl Model {
 fn check_size(input: &Tensor, model: &str) -> std::result::Result<(), String> {
     let name = &input.name;
     let elements = element_count(&input.shape).ok_or_else(|| {
-        format!("element count for tensor '{name}' exceeds maximum size of {} in shape {}", i64::MAX, format_shape(&input.shape))
+        format!(
+            "element count for tensor '{name}' exceeds maximum size of {} in shape {}",
+            i64::MAX,
+            format_shape(&input.shape)
+        )
     })?;
     let found = input.data.len();
     match input.data_type.size() {
         None => check_byte_strings(input, elements, model),
         Some(size) => {
-            let expected = elements.checked_mul(size).ok_or_else(|| {
-                format!("byte size for tensor '{name}' exceeds maximum size of {}", i64::MAX)
-            })?;
+            let expected = elements
+                .checked_mul(size)
+                .ok_or_else(|| format!("byte size for tensor '{name}' exceeds maximum size of {}", i64::MAX))?;
             if found == expected {
                 Ok(())
             } else {
@@ -249,7 +256,9 @@ fn check_byte_strings(input: &Tensor, elements: usize, model: &str) -> std::resu
         return if count == elements {
             Ok(())
         } else {
-            Err(format!("expected {elements} string elements for inference input '{name}' for model '{model}', got {count}"))
+            Err(format!(
+                "expected {elements} string elements for inference input '{name}' for model '{model}', got {count}"
+            ))
         };
     }
     if rest < 4 {

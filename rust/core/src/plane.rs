@@ -23,8 +23,15 @@ use crate::statistics::Totals;
 use crate::tensor::Name;
 
 /// What the server calls itself able to do, in the order clients know.
-const EXTENSIONS: &[&str] =
-    &["classification", "model_repository", "schedule_policy", "model_configuration", "binary_tensor_data", "parameters", "statistics"];
+const EXTENSIONS: &[&str] = &[
+    "classification",
+    "model_repository",
+    "schedule_policy",
+    "model_configuration",
+    "binary_tensor_data",
+    "parameters",
+    "statistics",
+];
 
 /// How the server is set up.
 #[derive(Clone, Debug)]
@@ -170,9 +177,9 @@ impl Plane {
         self.phase.fetch_max(Phase::Stopping as u8, Ordering::AcqRel);
         self.stop.send_replace(Stop::Drain);
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.as_ref().is_none_or(|running| {
-            running.returned.recv_timeout(timeout) == Err(mpsc::RecvTimeoutError::Disconnected)
-        })
+        running
+            .as_ref()
+            .is_none_or(|running| running.returned.recv_timeout(timeout) == Err(mpsc::RecvTimeoutError::Disconnected))
     }
 
     /// Ends everything, whatever is in flight. Blocks for a moment.
@@ -304,9 +311,9 @@ impl Plane {
 }
 
 async fn blocking(work: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|_| Err(Error::new(Code::Internal, "the repository's owner panicked: this is a bug in windlass")))
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
+        Err(Error::new(Code::Internal, "the repository's owner panicked: this is a bug in windlass"))
+    })
 }
 
 /// Starts one front end on a reactor; it holds on to `serving` until it returns.

@@ -79,7 +79,7 @@ impl Run {
     }
 
     /// Answers all of the batch with an error; the worker stays in service.
-    fn fail(self: Box<Self>, error: &Error) {
+    fn fail(self, error: &Error) {
         let results = self.batch.jobs.iter().map(|_| Err(error.clone())).collect();
         let execution = Execution { results, timing: Timing::default() };
         let now = Instant::now();
@@ -120,12 +120,20 @@ fn execute(instance: &mut dyn Instance, jobs: &mut [Job]) -> Execution {
         Ok(execution) => format!("{} answers for {} requests", execution.results.len(), jobs.len()),
         Err(_) => "a panic".to_owned(),
     };
-    let error = Error::internal(format!("instance `{}` ended a batch with {fault}: this is a bug in windlass", instance.name()));
+    let error = Error::internal(format!(
+        "instance `{}` ended a batch with {fault}: this is a bug in windlass",
+        instance.name()
+    ));
     Execution { results: jobs.iter().map(|_| Err(error.clone())).collect(), timing: Timing::default() }
 }
 
 /// Counts a batch and makes the answers of its requests.
-fn settle_accounts(scheduler: &Arc<Scheduler>, jobs: Vec<Job>, execution: Execution, started: Instant) -> Vec<Delivery> {
+fn settle_accounts(
+    scheduler: &Arc<Scheduler>,
+    jobs: Vec<Job>,
+    execution: Execution,
+    started: Instant,
+) -> Vec<Delivery> {
     let Execution { results, timing } = execution;
     let done = Instant::now();
     let mut totals = scheduler.statistics.lock();

@@ -32,7 +32,7 @@ async fn a_lone_request_waits_for_company_no_longer_than_it_may() {
     let served = Setup::new(batching(5 * MS)).serve();
     let start = Instant::now();
 
-    served.ask(vec![1.0]).await;
+    served.ask(&[1.0]).await;
 
     assert_eq!(start.elapsed(), 5 * MS);
 }
@@ -71,9 +71,9 @@ async fn without_dynamic_batching_requests_go_one_by_one() {
 async fn different_shapes_never_share_a_batch() {
     let served = Setup::new(batching(Duration::ZERO)).variable_width().serve();
 
-    let narrow = served.submit(vec![1.0], 1);
-    let wide = served.submit(vec![2.0, 3.0], 2);
-    let narrow_too = served.submit(vec![4.0], 1);
+    let narrow = served.submit(&[1.0], 1);
+    let wide = served.submit(&[2.0, 3.0], 2);
+    let narrow_too = served.submit(&[4.0], 1);
 
     assert_eq!(echo::values(narrow.await), [1.0]);
     assert_eq!(echo::values(wide.await), [2.0, 3.0]);
@@ -85,8 +85,8 @@ async fn different_shapes_never_share_a_batch() {
 async fn an_abandoned_request_never_reaches_the_model() {
     let served = Setup::new(batching(5 * MS)).serve();
 
-    let gone = served.submit(vec![1.0], 1);
-    let stays = served.submit(vec![2.0], 1);
+    let gone = served.submit(&[1.0], 1);
+    let stays = served.submit(&[2.0], 1);
     drop(gone);
 
     assert_eq!(echo::values(stays.await), [2.0]);
@@ -97,11 +97,10 @@ async fn an_abandoned_request_never_reaches_the_model() {
 #[tokio::test(start_paused = true)]
 async fn a_request_whose_time_is_over_is_refused_and_never_reaches_the_model() {
     let policy = ModelQueuePolicy { default_timeout_microseconds: 2000, ..ModelQueuePolicy::default() };
-    let served =
-        Setup::new(ModelDynamicBatching { default_queue_policy: Some(policy), ..batching(10 * MS) }).serve();
+    let served = Setup::new(ModelDynamicBatching { default_queue_policy: Some(policy), ..batching(10 * MS) }).serve();
     let start = Instant::now();
 
-    let error = served.submit(vec![1.0], 1).await.expect_err("it waited for 10 ms and may wait for 2");
+    let error = served.submit(&[1.0], 1).await.expect_err("it waited for 10 ms and may wait for 2");
 
     assert_eq!((error.code, error.message.as_str()), (Code::Unavailable, "Request timeout expired"));
     assert_eq!(start.elapsed(), 2 * MS);
@@ -115,25 +114,23 @@ async fn a_request_that_is_only_delayed_is_answered_in_the_end() {
         timeout_action: TimeoutAction::Delay as i32,
         ..ModelQueuePolicy::default()
     };
-    let served =
-        Setup::new(ModelDynamicBatching { default_queue_policy: Some(policy), ..batching(10 * MS) }).serve();
+    let served = Setup::new(ModelDynamicBatching { default_queue_policy: Some(policy), ..batching(10 * MS) }).serve();
 
-    assert_eq!(served.ask(vec![1.0]).await, [1.0]);
+    assert_eq!(served.ask(&[1.0]).await, [1.0]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_full_queue_refuses_and_a_place_that_becomes_free_is_given_again() {
     let policy = ModelQueuePolicy { max_queue_size: 2, ..ModelQueuePolicy::default() };
-    let served =
-        Setup::new(ModelDynamicBatching { default_queue_policy: Some(policy), ..batching(10 * MS) }).serve();
-    let first = served.submit(vec![1.0], 1);
-    let _second = served.submit(vec![2.0], 1);
+    let served = Setup::new(ModelDynamicBatching { default_queue_policy: Some(policy), ..batching(10 * MS) }).serve();
+    let first = served.submit(&[1.0], 1);
+    let _second = served.submit(&[2.0], 1);
 
-    let error = served.try_submit(vec![3.0], 1).expect_err("two wait already");
+    let error = served.try_submit(&[3.0], 1).expect_err("two wait already");
     assert_eq!(error.message, "[request id: <id_unknown>] Exceeds maximum queue size");
     drop(first);
 
-    assert!(served.try_submit(vec![3.0], 1).is_ok());
+    assert!(served.try_submit(&[3.0], 1).is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -146,8 +143,8 @@ async fn urgent_requests_go_first() {
     })
     .serve();
 
-    let usual = served.submit_with(vec![1.0], |request| request.priority = 2);
-    let urgent = served.submit_with(vec![2.0], |request| request.priority = 1);
+    let usual = served.submit_with(&[1.0], |request| request.priority = 2);
+    let urgent = served.submit_with(&[2.0], |request| request.priority = 1);
     let _ = tokio::join!(usual, urgent);
 
     assert_eq!(served.first_values(), [2.0, 1.0]);
@@ -158,7 +155,7 @@ async fn a_failing_request_takes_nobody_with_it() {
     let served = Setup::new(batching(Duration::ZERO)).serve();
 
     let (good, bad, good_too) =
-        tokio::join!(served.submit(vec![1.0], 1), served.submit(vec![Echo::POISON], 1), served.submit(vec![3.0], 1));
+        tokio::join!(served.submit(&[1.0], 1), served.submit(&[Echo::POISON], 1), served.submit(&[3.0], 1));
 
     assert_eq!(echo::values(good), [1.0]);
     assert_eq!(bad.expect_err("poison").message, "poison");
@@ -169,19 +166,19 @@ async fn a_failing_request_takes_nobody_with_it() {
 async fn a_panicking_model_fails_its_batch_and_serves_the_next() {
     let served = Setup::new(batching(Duration::ZERO)).serve();
 
-    let error = served.submit(vec![Echo::PANIC], 1).await.expect_err("it panicked");
+    let error = served.submit(&[Echo::PANIC], 1).await.expect_err("it panicked");
 
     assert_eq!(error.code, Code::Internal);
-    assert_eq!(served.ask(vec![1.0]).await, [1.0]);
+    assert_eq!(served.ask(&[1.0]).await, [1.0]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_version_that_stops_answers_what_it_has_and_refuses_the_rest() {
     let served = Setup::new(batching(5 * MS)).serve();
-    let waiting = served.submit(vec![1.0], 1);
+    let waiting = served.submit(&[1.0], 1);
 
     served.model.stop();
-    let error = served.try_submit(vec![2.0], 1).expect_err("it is stopping");
+    let error = served.try_submit(&[2.0], 1).expect_err("it is stopping");
 
     assert!(error.message.contains("Server is stopping"));
     assert_eq!(echo::values(waiting.await), [1.0]);
@@ -192,9 +189,9 @@ async fn a_version_that_stops_answers_what_it_has_and_refuses_the_rest() {
 #[tokio::test(start_paused = true)]
 async fn the_oldest_request_decides_how_long_a_batch_waits() {
     let served = Setup::new(batching(5 * MS)).serve();
-    let first = served.submit(vec![1.0], 1);
+    let first = served.submit(&[1.0], 1);
     advance(3 * MS).await;
-    let second = served.submit(vec![2.0], 1);
+    let second = served.submit(&[2.0], 1);
 
     let both = timeout(3 * MS, async { (first.await, second.await) }).await.expect("the oldest decides");
 

@@ -108,7 +108,8 @@ impl PythonInstance {
             match value {
                 Some(value) => outputs.push(from_array(&spec.name, spec.data_type, &value)?),
                 None if complete => {
-                    let found: Vec<String> = answer.try_iter()?.map(|key| Ok(key?.to_string())).collect::<PyResult<_>>()?;
+                    let found: Vec<String> =
+                        answer.try_iter()?.map(|key| Ok(key?.to_string())).collect::<PyResult<_>>()?;
                     return Err(PyValueError::new_err(format!(
                         "the model returned no output `{}`: it returned {found:?}",
                         spec.name
@@ -134,7 +135,9 @@ impl Instance for PythonInstance {
         };
         match outcome {
             Ok((results, timing)) => Execution { results, timing },
-            Err(error) => Execution { results: jobs.iter().map(|_| Err(error.clone())).collect(), timing: Timing::default() },
+            Err(error) => {
+                Execution { results: jobs.iter().map(|_| Err(error.clone())).collect(), timing: Timing::default() }
+            }
         }
     }
 

@@ -55,8 +55,9 @@ impl PyPlane {
 
     #[pyo3(signature = (name, version, state, reason = ""))]
     fn announce(&self, name: &str, version: Option<i64>, state: &str, reason: &str) -> PyResult<()> {
-        let state = State::from_name(state)
-            .ok_or_else(|| PyValueError::new_err(format!("unknown state `{state}`: READY, UNAVAILABLE, LOADING or UNLOADING")))?;
+        let state = State::from_name(state).ok_or_else(|| {
+            PyValueError::new_err(format!("unknown state `{state}`: READY, UNAVAILABLE, LOADING or UNLOADING"))
+        })?;
         self.0.announce(name, version, state, reason);
         Ok(())
     }
@@ -75,7 +76,9 @@ impl PyPlane {
         let spec = Arc::new(spec);
         let instances = instances
             .into_iter()
-            .map(|instance| PythonInstance::wrap(instance.bind(py), &spec).map(|made| Box::new(made) as Box<dyn Instance>))
+            .map(|instance| {
+                PythonInstance::wrap(instance.bind(py), &spec).map(|made| Box::new(made) as Box<dyn Instance>)
+            })
             .collect::<PyResult<_>>()?;
         py.detach(|| self.0.publish(spec, instances, Duration::from_nanos(load_ns)));
         Ok(())

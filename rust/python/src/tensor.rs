@@ -30,8 +30,8 @@ pub(crate) fn descriptor(py: Python<'_>, data_type: DataType) -> PyResult<&Bound
     static ALL: PyOnceLock<Vec<Py<PyArrayDescr>>> = PyOnceLock::new();
     let all = ALL.get_or_try_init(py, || {
         let names = [
-            "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float16", "float32", "float64",
-            "object",
+            "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float16", "float32",
+            "float64", "object",
         ];
         let mut all = Vec::with_capacity(names.len() + 1);
         for name in names {
@@ -51,7 +51,7 @@ pub(crate) fn to_array(py: Python<'_>, tensor: Tensor) -> PyResult<Bound<'_, PyA
     }
     let size = tensor.data_type.size().unwrap_or(1);
     let mut bytes = tensor.data.into_unique();
-    if bytes.as_ptr() as usize % size != 0 {
+    if !(bytes.as_ptr() as usize).is_multiple_of(size) {
         bytes = BytesMut::from(&bytes[..]);
     }
     let address = bytes.as_mut_ptr().cast::<c_void>();

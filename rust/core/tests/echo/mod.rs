@@ -20,21 +20,24 @@ use windlass_core::tensor::{DataType, Name, Tensor};
 
 const FP32: i32 = 11;
 
+/// The values of every batch so far.
+type Batches = Arc<Mutex<Vec<Vec<f32>>>>;
+
 /// Answers with what it was asked, and writes down the rows of each batch.
-pub struct Echo {
-    batches: Arc<Mutex<Vec<Vec<f32>>>>,
+pub(crate) struct Echo {
+    batches: Batches,
     batch_dimension: bool,
 }
 
 impl Echo {
     /// A request with this value fails.
-    pub const POISON: f32 = -1.0;
+    pub(crate) const POISON: f32 = -1.0;
     /// A batch with this value panics.
-    pub const PANIC: f32 = -2.0;
+    pub(crate) const PANIC: f32 = -2.0;
 }
 
 impl Instance for Echo {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "echo_0"
     }
 
@@ -52,20 +55,20 @@ impl Instance for Echo {
 }
 
 /// A model to be served.
-pub struct Setup {
+pub(crate) struct Setup {
     config: ModelConfig,
 }
 
 impl Setup {
     /// Batches of up to 8 rows of one FP32.
-    pub fn new(batching: ModelDynamicBatching) -> Self {
+    pub(crate) fn new(batching: ModelDynamicBatching) -> Self {
         let mut setup = Self::unbatched();
         setup.config.scheduling_choice = Some(SchedulingChoice::DynamicBatching(batching));
         setup
     }
 
     /// The same without dynamic batching.
-    pub fn unbatched() -> Self {
+    pub(crate) fn unbatched() -> Self {
         let input = ModelInput { name: "INPUT0".into(), data_type: FP32, dims: vec![1], ..ModelInput::default() };
         let output = ModelOutput { name: "OUTPUT0".into(), data_type: FP32, dims: vec![1], ..ModelOutput::default() };
         let config = ModelConfig {
@@ -80,14 +83,14 @@ impl Setup {
     }
 
     /// Rows of any width.
-    pub fn variable_width(mut self) -> Self {
+    pub(crate) fn variable_width(mut self) -> Self {
         self.config.input[0].dims = vec![-1];
         self.config.output[0].dims = vec![-1];
         self
     }
 
     /// Its specification and an instance of it.
-    pub fn into_parts(self) -> (Arc<Spec>, Box<dyn Instance>, Arc<Mutex<Vec<Vec<f32>>>>) {
+    pub(crate) fn into_parts(self) -> (Arc<Spec>, Box<dyn Instance>, Batches) {
         let batches = Arc::default();
         let instance = Echo { batches: Arc::clone(&batches), batch_dimension: self.config.max_batch_size > 0 };
         let spec = Spec::read(1, self.config, Bytes::from_static(b"{}")).expect("a good configuration");
@@ -95,7 +98,7 @@ impl Setup {
     }
 
     /// Serves it on a reactor of this runtime.
-    pub fn serve(self) -> Served {
+    pub(crate) fn serve(self) -> Served {
         let (spec, instance, batches) = self.into_parts();
         let reactor: Arc<Reactor> = Arc::default();
         let model = Arc::new(Model::new(spec, vec![instance], Duration::ZERO, &reactor));
@@ -106,44 +109,44 @@ impl Setup {
 }
 
 /// A model in service.
-pub struct Served {
-    pub model: Arc<Model>,
+pub(crate) struct Served {
+    pub(crate) model: Arc<Model>,
     reactor: Arc<Reactor>,
-    batches: Arc<Mutex<Vec<Vec<f32>>>>,
+    batches: Batches,
 }
 
 impl Served {
-    pub async fn ask(&self, input: Vec<f32>) -> Vec<f32> {
+    pub(crate) async fn ask(&self, input: &[f32]) -> Vec<f32> {
         values(self.submit(input, 1).await)
     }
 
     /// Asks several things at the same moment.
-    pub async fn ask_all(&self, inputs: impl IntoIterator<Item = Vec<f32>>) -> Vec<Vec<f32>> {
-        let pending: Vec<Pending> = inputs.into_iter().map(|input| self.submit(input, 1)).collect();
+    pub(crate) async fn ask_all(&self, inputs: impl IntoIterator<Item = Vec<f32>>) -> Vec<Vec<f32>> {
+        let pending: Vec<Pending> = inputs.into_iter().map(|input| self.submit(&input, 1)).collect();
         join_all(pending).await.into_iter().map(values).collect()
     }
 
-    pub fn submit(&self, input: Vec<f32>, width: usize) -> Pending {
+    pub(crate) fn submit(&self, input: &[f32], width: usize) -> Pending {
         self.try_submit(input, width).expect("a good request")
     }
 
-    pub fn try_submit(&self, input: Vec<f32>, width: usize) -> Result<Pending> {
-        self.model.submit(request(&input, width), &self.reactor)
+    pub(crate) fn try_submit(&self, input: &[f32], width: usize) -> Result<Pending> {
+        self.model.submit(request(input, width), &self.reactor)
     }
 
-    pub fn submit_with(&self, input: Vec<f32>, change: impl FnOnce(&mut Request)) -> Pending {
-        let mut request = request(&input, 1);
+    pub(crate) fn submit_with(&self, input: &[f32], change: impl FnOnce(&mut Request)) -> Pending {
+        let mut request = request(input, 1);
         change(&mut request);
         self.model.submit(request, &self.reactor).expect("a good request")
     }
 
     /// Elements of every batch so far.
-    pub fn batches(&self) -> Vec<usize> {
+    pub(crate) fn batches(&self) -> Vec<usize> {
         self.batches.lock().expect("no panic").iter().map(Vec::len).collect()
     }
 
     /// The first element of every batch so far.
-    pub fn first_values(&self) -> Vec<f32> {
+    pub(crate) fn first_values(&self) -> Vec<f32> {
         self.batches.lock().expect("no panic").iter().map(|batch| batch[0]).collect()
     }
 }
@@ -160,7 +163,7 @@ fn request(input: &[f32], width: usize) -> Request {
 }
 
 /// The only output of a good answer.
-pub fn values(answer: Result<Response>) -> Vec<f32> {
+pub(crate) fn values(answer: Result<Response>) -> Vec<f32> {
     floats(&answer.expect("a good answer").outputs[0])
 }
 

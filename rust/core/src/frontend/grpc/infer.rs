@@ -77,7 +77,7 @@ fn decode_input(
                 "contents field must not be specified when using raw_input_contents for '{name}' for model '{model}'"
             )));
         }
-        Some(contents) => explicit_data(contents, data_type, name, model)?.into(),
+        Some(contents) => explicit_data(&contents, data_type, name, model)?.into(),
         None => raw
             .next()
             .ok_or_else(|| {
@@ -90,7 +90,12 @@ fn decode_input(
 }
 
 /// Typed contents as the bytes of a tensor: one kind only, and the kind that belongs to the type.
-fn explicit_data(contents: proto::InferTensorContents, data_type: DataType, name: &str, model: &str) -> Result<BytesMut> {
+fn explicit_data(
+    contents: &proto::InferTensorContents,
+    data_type: DataType,
+    name: &str,
+    model: &str,
+) -> Result<BytesMut> {
     let given = [
         ("BOOL", contents.bool_contents.len()),
         ("INT32", contents.int_contents.len()),
@@ -147,7 +152,8 @@ fn explicit_data(contents: proto::InferTensorContents, data_type: DataType, name
 }
 
 fn parameter(request: &mut Request, key: String, value: Option<ParameterChoice>) -> Result<()> {
-    let wrong = |expected: &str| Error::invalid(format!("invalid value type for '{key}' parameter, expected {expected}."));
+    let wrong =
+        |expected: &str| Error::invalid(format!("invalid value type for '{key}' parameter, expected {expected}."));
     match (key.as_str(), value) {
         ("sequence_id", Some(ParameterChoice::Int64Param(number))) => {
             request.correlation = if number == 0 { Correlation::None } else { Correlation::Number(number as u64) };
@@ -156,7 +162,9 @@ fn parameter(request: &mut Request, key: String, value: Option<ParameterChoice>)
             request.correlation = if text.is_empty() { Correlation::None } else { Correlation::Text(text) };
         }
         ("sequence_id", _) => return Err(wrong("int64_param or string_param")),
-        ("sequence_start", Some(ParameterChoice::BoolParam(set))) => request.flags |= u32::from(set) * FLAG_SEQUENCE_START,
+        ("sequence_start", Some(ParameterChoice::BoolParam(set))) => {
+            request.flags |= u32::from(set) * FLAG_SEQUENCE_START;
+        }
         ("sequence_end", Some(ParameterChoice::BoolParam(set))) => request.flags |= u32::from(set) * FLAG_SEQUENCE_END,
         ("sequence_start" | "sequence_end", _) => return Err(wrong("bool_param")),
         ("priority", Some(ParameterChoice::Uint64Param(level))) => request.priority = level,

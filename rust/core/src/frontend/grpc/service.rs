@@ -57,7 +57,10 @@ impl GrpcInferenceService for Service {
         Ok(Response::new(operations::server_metadata(&self.0.plane)))
     }
 
-    async fn model_metadata(&self, request: Request<proto::ModelMetadataRequest>) -> Answer<proto::ModelMetadataResponse> {
+    async fn model_metadata(
+        &self,
+        request: Request<proto::ModelMetadataRequest>,
+    ) -> Answer<proto::ModelMetadataResponse> {
         answer(operations::model_metadata(&self.0.plane, &request.into_inner()))
     }
 

@@ -37,8 +37,11 @@ pub(super) fn decompress(encoding: Encoding, body: BytesMut, limit: usize) -> Re
         return Err(Error::invalid("nothing to be decompressed"));
     }
     // The two formats announce themselves: clients confuse their names, so the content decides.
-    let reader: Box<dyn Read + '_> =
-        if body.starts_with(&[0x1f, 0x8b]) { Box::new(GzDecoder::new(&body[..])) } else { Box::new(ZlibDecoder::new(&body[..])) };
+    let reader: Box<dyn Read + '_> = if body.starts_with(&[0x1f, 0x8b]) {
+        Box::new(GzDecoder::new(&body[..]))
+    } else {
+        Box::new(ZlibDecoder::new(&body[..]))
+    };
     let mut plain = BytesMut::with_capacity(body.len().saturating_mul(4).min(limit)).writer();
     let copied = std::io::copy(&mut reader.take(limit as u64 + 1), &mut plain)
         .map_err(|error| Error::invalid(format!("the request body cannot be decompressed: {error}")))?;

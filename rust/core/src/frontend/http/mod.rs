@@ -121,7 +121,8 @@ impl Rest {
             return Error::new(Code::Unavailable, "Server exiting").into();
         }
         let mut response = answer.await.unwrap_or_else(Response::from);
-        response.tells_encodings = response.status == 501 && response.body.windows(11).any(|part| part == b"compression");
+        response.tells_encodings =
+            response.status == 501 && response.body.windows(11).any(|part| part == b"compression");
         response
     }
 

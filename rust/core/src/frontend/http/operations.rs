@@ -71,7 +71,7 @@ fn tensor_metadata(out: &mut BytesMut, spec: &Spec, tensor: &TensorSpec) {
     out.put_slice(b"{\"name\":");
     writer::string(out, &tensor.name);
     writer::display(out, format_args!(",\"datatype\":\"{}\",\"shape\":", tensor.data_type.name()));
-    writer::list(out, spec.client_shape(tensor), |out, size| writer::integer(out, size));
+    writer::list(out, spec.client_shape(tensor), writer::integer);
     out.put_u8(b'}');
 }
 
@@ -178,7 +178,9 @@ pub(super) async fn load(plane: &Plane, model: &str, body: &[u8]) -> Result<Resp
             ),
             (Value::Text(text), false) => ControlParameter::Text(text.clone()),
             (Value::Bool(value), _) => ControlParameter::Bool(*value),
-            (Value::Number(Number::Unsigned(value)), _) => ControlParameter::Int(i64::try_from(*value).map_err(|_| fault())?),
+            (Value::Number(Number::Unsigned(value)), _) => {
+                ControlParameter::Int(i64::try_from(*value).map_err(|_| fault())?)
+            }
             (Value::Number(Number::Signed(value)), _) => ControlParameter::Int(*value),
             _ => return Err(fault()),
         };
@@ -194,7 +196,9 @@ pub(super) async fn unload(plane: &Plane, model: &str, body: &[u8]) -> Result<Re
         None => false,
         Some((_, Value::Bool(value))) => *value,
         Some(_) => {
-            return Err(Error::invalid("Unable to parse 'unload_dependents': attempt to access JSON non-boolean as boolean"));
+            return Err(Error::invalid(
+                "Unable to parse 'unload_dependents': attempt to access JSON non-boolean as boolean",
+            ));
         }
     };
     plane.unload(model.to_owned(), dependents).await?;
@@ -241,7 +245,9 @@ mod tests {
 
     #[test]
     fn base64_is_decoded_with_and_without_padding() {
-        for (text, expected) in [("", &b""[..]), ("aGk=", b"hi"), ("aGk", b"hi"), ("aGkh", b"hi!"), ("/+8=", &[0xff, 0xef])] {
+        for (text, expected) in
+            [("", &b""[..]), ("aGk=", b"hi"), ("aGk", b"hi"), ("aGkh", b"hi!"), ("/+8=", &[0xff, 0xef])]
+        {
             assert_eq!(base64(text).as_deref(), Some(expected), "{text}");
         }
         assert_eq!(base64("a b"), None);

@@ -51,7 +51,9 @@ pub(super) fn route(method: Method, target: &[u8]) -> Route<'_> {
     }
     let (route, expected) = match &segments[..count] {
         ["v2", "models", "stats"] => (Route::Statistics, Method::Get),
-        ["v2", "models", model, "versions", version, rest @ ..] if is_version(version) => of_model(model, version, rest),
+        ["v2", "models", model, "versions", version, rest @ ..] if is_version(version) => {
+            of_model(model, version, rest)
+        }
         ["v2", "models", model, rest @ ..] if !model.is_empty() => of_model(model, "", rest),
         ["v2", "health", "live"] => (Route::Live, Method::Get),
         ["v2", "health", "ready"] => (Route::Ready, Method::Get),
@@ -95,15 +97,12 @@ fn decode(segment: &str) -> Cow<'_, str> {
     let (bytes, mut plain, mut at) = (segment.as_bytes(), Vec::with_capacity(segment.len()), 0);
     while let Some(&byte) = bytes.get(at) {
         let digits = segment.get(at + 1..at + 3).filter(|_| byte == b'%');
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(decoded) => {
-                plain.push(decoded);
-                at += 3;
-            }
-            None => {
-                plain.push(byte);
-                at += 1;
-            }
+        if let Some(decoded) = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            plain.push(decoded);
+            at += 3;
+        } else {
+            plain.push(byte);
+            at += 1;
         }
     }
     Cow::Owned(String::from_utf8_lossy(&plain).into_owned())

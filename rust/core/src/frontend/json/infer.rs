@@ -43,7 +43,8 @@ impl OutputForms {
 /// # Errors
 /// `INVALID_ARG` in the words of the protocol; a fault of syntax comes before any other.
 pub fn decode_infer(header: &[u8], tail: BytesMut, spec: &Spec, max_bytes: usize) -> Result<(Request, OutputForms)> {
-    let decoder = Decoder { spec, max_bytes, request: Request::default(), forms: OutputForms::default(), drafts: Vec::new() };
+    let decoder =
+        Decoder { spec, max_bytes, request: Request::default(), forms: OutputForms::default(), drafts: Vec::new() };
     decoder.decode(header, tail).map_err(|error| check(header).err().unwrap_or(error))
 }
 
@@ -190,7 +191,8 @@ impl<'a> Decoder<'a> {
         .filter_map(|(set, what)| set.then_some(what))
         .collect();
         if set.len() != 1 {
-            let found = if set.is_empty() { "But no field is set".to_owned() } else { format!("But set {}", set.join(" ")) };
+            let found =
+                if set.is_empty() { "But no field is set".to_owned() } else { format!("But set {}", set.join(" ")) };
             return Err(Error::invalid(format!(
                 "Input must set only one of the following fields: 'data', 'binary_data_size' in 'parameters', 'shared_memory_region' in \
                  'parameters'. {found}"
@@ -289,7 +291,9 @@ impl<'a> Decoder<'a> {
                     Value::Bool(value) => Parameter::Bool(value),
                     Value::Text(value) => Parameter::Text(value),
                     Value::Number(Number::Signed(value)) => Parameter::Int(value),
-                    Value::Number(Number::Unsigned(value)) if i64::try_from(value).is_ok() => Parameter::Int(value as i64),
+                    Value::Number(Number::Unsigned(value)) if i64::try_from(value).is_ok() => {
+                        Parameter::Int(value as i64)
+                    }
                     Value::Number(value) => Parameter::Double(value.as_f64()),
                     _ => {
                         return Err(Error::invalid(format!(

@@ -42,8 +42,11 @@ async fn converse(text: &[u8]) -> String {
 
 #[tokio::test]
 async fn pipelined_requests_are_answered_in_order() {
-    let answers = converse(b"POST /a HTTP/1.1\r\nContent-Length: 2\r\n\r\nhiGET /b HTTP/1.1\r\n\r\nGET /c HTTP/1.0\r\n\r\n").await;
-    let bodies: Vec<&str> = answers.split("\r\n\r\n").skip(1).map(|part| part.split("HTTP").next().unwrap_or("")).collect();
+    let answers =
+        converse(b"POST /a HTTP/1.1\r\nContent-Length: 2\r\n\r\nhiGET /b HTTP/1.1\r\n\r\nGET /c HTTP/1.0\r\n\r\n")
+            .await;
+    let bodies: Vec<&str> =
+        answers.split("\r\n\r\n").skip(1).map(|part| part.split("HTTP").next().unwrap_or("")).collect();
     assert_eq!(bodies, ["/a hi", "/b ", "/c "]);
     assert_eq!(answers.matches("Connection: close").count(), 1);
 }
@@ -63,7 +66,10 @@ async fn a_body_over_the_limit_is_refused_before_it_is_read() {
     let mut answer = vec![0; 4096];
     let count = client.read(&mut answer).await.expect("an answer");
     let answer = String::from_utf8_lossy(&answer[..count]).into_owned();
-    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("exceeds the maximum allowed input size"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 400") && answer.contains("exceeds the maximum allowed input size"),
+        "{answer}"
+    );
     assert!(answer.contains("Connection: close"));
 }
 
