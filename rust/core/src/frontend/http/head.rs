@@ -1,5 +1,7 @@
 //! The head of a request: what the server needs of it, checked.
 
+use std::mem::MaybeUninit;
+
 use bytes::{Bytes, BytesMut};
 
 /// Largest head that is read.
@@ -13,8 +15,10 @@ pub(super) struct Fault {
     pub message: &'static str,
 }
 
-const fn fault(status: u16, message: &'static str) -> Fault {
-    Fault { status, message }
+impl Fault {
+    pub(super) const fn new(status: u16, message: &'static str) -> Self {
+        Self { status, message }
+    }
 }
 
 /// The methods the server tells apart.
@@ -41,6 +45,8 @@ pub(super) struct Head {
     /// Path and query, as sent.
     pub target: Bytes,
     pub framing: Framing,
+    /// Whether the client speaks HTTP/1.0, and has to be told that the connection stays.
+    pub is_http_1_0: bool,
     pub keep_alive: bool,
     pub expects_continue: bool,
     /// `Inference-Header-Content-Length`.
@@ -52,16 +58,16 @@ pub(super) struct Head {
 impl Head {
     /// Takes a head off the front of the buffer; `None` when it is not complete yet.
     pub(super) fn take(buffer: &mut BytesMut) -> Result<Option<Self>, Fault> {
-        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-        let mut request = httparse::Request::new(&mut headers);
-        let length = match request.parse(buffer) {
+        let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+        let mut request = httparse::Request::new(&mut []);
+        let length = match request.parse_with_uninit_headers(buffer, &mut headers) {
             Ok(httparse::Status::Complete(length)) => length,
             Ok(httparse::Status::Partial) if buffer.len() < MAX_HEAD_BYTES => return Ok(None),
             Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
-                return Err(fault(431, "the request head is too large: 64 KB and 100 headers are the limit"));
+                return Err(Fault::new(431, "the request head is too large: 64 KB and 100 headers are the limit"));
             }
-            Err(httparse::Error::Version) => return Err(fault(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")),
-            Err(_) => return Err(fault(400, "the request head is not valid HTTP/1.1")),
+            Err(httparse::Error::Version) => return Err(Fault::new(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")),
+            Err(_) => return Err(Fault::new(400, "the request head is not valid HTTP/1.1")),
         };
         let method = match request.method {
             Some("GET") => Method::Get,
@@ -75,12 +81,16 @@ impl Head {
             start..start + part.len()
         };
         let target = range(request.path.unwrap_or_default().as_bytes());
-        let mut fields = Fields { keep_alive: request.version == Some(1), ..Fields::default() };
+        let is_http_1_0 = request.version == Some(0);
+        let mut fields = Fields::default();
         for header in request.headers.iter() {
             fields.read(header.name, header.value, &range)?;
         }
         if fields.chunked && fields.length.is_some() {
-            return Err(fault(400, "a request has either a Content-Length or a Transfer-Encoding, not both"));
+            return Err(Fault::new(400, "a request has either a Content-Length or a Transfer-Encoding, not both"));
+        }
+        if fields.chunked && is_http_1_0 {
+            return Err(Fault::new(400, "HTTP/1.0 knows no Transfer-Encoding"));
         }
         let framing = if fields.chunked { Framing::Chunked } else { Framing::Length(fields.length.unwrap_or(0)) };
         let head = buffer.split_to(length).freeze();
@@ -89,8 +99,9 @@ impl Head {
             method,
             target: head.slice(target),
             framing,
-            keep_alive: fields.keep_alive,
-            expects_continue: fields.expects_continue,
+            is_http_1_0,
+            keep_alive: fields.stays.unwrap_or(!is_http_1_0),
+            expects_continue: fields.expects_continue && !is_http_1_0,
             json_length: slice(fields.json_length),
             content_encoding: slice(fields.content_encoding),
             accept_encoding: slice(fields.accept_encoding),
@@ -104,7 +115,8 @@ type Range = std::ops::Range<usize>;
 struct Fields {
     length: Option<usize>,
     chunked: bool,
-    keep_alive: bool,
+    /// What the client wants of the connection, if it says so; to close it wins.
+    stays: Option<bool>,
     expects_continue: bool,
     json_length: Option<Range>,
     content_encoding: Option<Range>,
@@ -116,30 +128,30 @@ impl Fields {
         // The length of a name tells almost all of them apart before any letters are compared.
         match name.len() {
             14 if name.eq_ignore_ascii_case("content-length") => {
-                let length = parse_length(value).ok_or(fault(400, "the Content-Length is not a number"))?;
+                let length = parse_length(value).ok_or(Fault::new(400, "the Content-Length is not a number"))?;
                 if self.length.is_some_and(|other| other != length) {
-                    return Err(fault(400, "the request has several different Content-Lengths"));
+                    return Err(Fault::new(400, "the request has several different Content-Lengths"));
                 }
                 self.length = Some(length);
             }
             17 if name.eq_ignore_ascii_case("transfer-encoding") => {
                 if !value.eq_ignore_ascii_case(b"chunked") || self.chunked {
-                    return Err(fault(501, "the only Transfer-Encoding understood is `chunked`"));
+                    return Err(Fault::new(501, "the only Transfer-Encoding understood is `chunked`"));
                 }
                 self.chunked = true;
             }
             10 if name.eq_ignore_ascii_case("connection") => {
                 for token in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
                     if token.eq_ignore_ascii_case(b"close") {
-                        self.keep_alive = false;
+                        self.stays = Some(false);
                     } else if token.eq_ignore_ascii_case(b"keep-alive") {
-                        self.keep_alive = true;
+                        self.stays.get_or_insert(true);
                     }
                 }
             }
             6 if name.eq_ignore_ascii_case("expect") => {
                 if !value.eq_ignore_ascii_case(b"100-continue") {
-                    return Err(fault(417, "the only expectation understood is `100-continue`"));
+                    return Err(Fault::new(417, "the only expectation understood is `100-continue`"));
                 }
                 self.expects_continue = true;
             }
@@ -213,5 +225,6 @@ mod tests {
         assert!(!keep("GET / HTTP/1.0\r\n\r\n"));
         assert!(keep("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n"));
         assert!(!keep("GET / HTTP/1.1\r\nConnection: x, close\r\n\r\n"));
+        assert!(!keep("GET / HTTP/1.1\r\nConnection: close\r\nConnection: keep-alive\r\n\r\n"));
     }
 }

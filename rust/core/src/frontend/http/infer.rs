@@ -1,32 +1,39 @@
 //! Inference over REST: the protocol's form, and plain JSON.
 
+use std::sync::Arc;
+
 use bytes::BytesMut;
 
 use crate::error::{Code, Error, Result};
 use crate::frontend::Door;
-use crate::frontend::http::compression;
 use crate::frontend::http::head::Head;
 use crate::frontend::http::response::Response;
 use crate::frontend::http::router::Target;
-use crate::frontend::json::{decode_infer, decode_predict, decode_raw, encode_infer, encode_predict};
+use crate::frontend::http::{aside, compression};
+use crate::frontend::json::{
+    Encoded, Form, OutputForms, decode_infer, decode_predict, decode_raw, encode_infer, encode_predict,
+};
+use crate::request::{Request, Response as Answer};
+use crate::spec::Spec;
+use crate::tensor::Name;
+
+/// JSON up to this size is read on the spot: that takes less than a millisecond.
+const LIGHT_JSON_BYTES: usize = 256 * 1024;
+/// Outputs up to this size become JSON on the spot: written out, numbers take longer than read in.
+const LIGHT_OUTPUT_BYTES: usize = 64 * 1024;
 
 /// Answers an inference request.
 pub(super) async fn infer(door: &Door, head: &Head, target: &Target<'_>, body: BytesMut) -> Result<Response> {
     let model = door.plane.model(&target.model, target.version)?;
-    refuse_decoupled(model.spec.decoupled)?;
+    refuse_decoupled(&model.spec)?;
     let max_bytes = door.plane.http_max_input_bytes();
-    let encoding = compression::requested(head.content_encoding.as_deref())?;
-    let mut body = compression::decompress(encoding, body, max_bytes)?;
-    let (request, forms) = match json_length(head, body.len())? {
-        Some(0) => decode_raw(body, &model.spec)?,
-        Some(length) => {
-            let json = body.split_to(length);
-            decode_infer(&json, body, &model.spec, max_bytes)?
-        }
-        None => decode_infer(&body, BytesMut::new(), &model.spec, max_bytes)?,
+    let Some(encoding) = compression::requested(head.content_encoding.as_deref()) else {
+        return Ok(compression::unsupported());
     };
+    let body = compression::decompress(encoding, body, max_bytes).await?;
+    let (request, forms) = decode(head, body, &model.spec, max_bytes).await?;
     let answer = model.submit(request, &door.reactor)?.await?;
-    let encoded = encode_infer(answer, &forms, &model.spec)?;
+    let encoded = encode(answer, forms, &model.spec).await?;
     let binary = encoded.json_length.is_some();
     let content_type = if binary { "application/octet-stream" } else { "application/json" };
     let response = Response {
@@ -37,36 +44,58 @@ pub(super) async fn infer(door: &Door, head: &Head, target: &Target<'_>, body: B
         tail: encoded.tail,
         ..Response::default()
     };
-    Ok(compression::compress(compression::accepted(head.accept_encoding.as_deref()), response))
+    Ok(compression::compress(compression::accepted(head.accept_encoding.as_deref()), response).await)
+}
+
+async fn decode(head: &Head, mut body: BytesMut, spec: &Arc<Spec>, max_bytes: usize) -> Result<(Request, OutputForms)> {
+    let (json, tail) = match json_length(head, body.len())? {
+        Some(0) => return decode_raw(body, spec),
+        Some(length) => (body.split_to(length), body),
+        None => (body, BytesMut::new()),
+    };
+    let spec = Arc::clone(spec);
+    aside::run(json.len() > LIGHT_JSON_BYTES, move || decode_infer(&json, tail, &spec, max_bytes)).await
+}
+
+async fn encode(answer: Answer, forms: OutputForms, spec: &Arc<Spec>) -> Result<Encoded> {
+    let json = answer.outputs.iter().filter(|output| forms.of(&output.name) == Form::Json);
+    let heavy = json.map(|output| output.data.len()).sum::<usize>() > LIGHT_OUTPUT_BYTES;
+    let spec = Arc::clone(spec);
+    aside::run(heavy, move || encode_infer(answer, &forms, &spec)).await
 }
 
 /// Answers plain JSON. Without a name, the server has to have one model only.
 pub(super) async fn predict(door: &Door, head: &Head, name: Option<&str>, body: BytesMut) -> Result<Response> {
-    let models = door.plane.models();
-    let name = match (name, models.as_slice()) {
-        (Some(name), _) => name,
-        (None, [only]) => only,
-        (None, []) => return Err(Error::new(Code::NotFound, "no model is ready: POST /v2/repository/index tells why")),
-        (None, several) => {
-            return Err(Error::invalid(format!(
-                "several models are served, name one of them: /predict/{}",
-                several.join(", /predict/")
-            )));
-        }
+    let model = match name {
+        Some(name) => door.plane.model(name, "")?,
+        None => door.plane.model(&only_model(door)?, "")?,
     };
-    let model = door.plane.model(name, "")?;
-    refuse_decoupled(model.spec.decoupled)?;
-    let encoding = compression::requested(head.content_encoding.as_deref())?;
-    let body = compression::decompress(encoding, body, door.plane.http_max_input_bytes())?;
-    let predict = decode_predict(&body, &model.spec)?;
-    drop(body);
+    refuse_decoupled(&model.spec)?;
+    let Some(encoding) = compression::requested(head.content_encoding.as_deref()) else {
+        return Ok(compression::unsupported());
+    };
+    let body = compression::decompress(encoding, body, door.plane.http_max_input_bytes()).await?;
+    let spec = Arc::clone(&model.spec);
+    let predict = aside::run(body.len() > LIGHT_JSON_BYTES, move || decode_predict(&body, &spec)).await?;
     let answer = model.submit(predict.request, &door.reactor)?.await?;
-    let response = Response::json(encode_predict(&answer, predict.single)?);
-    Ok(compression::compress(compression::accepted(head.accept_encoding.as_deref()), response))
+    let heavy = answer.outputs.iter().map(|output| output.data.len()).sum::<usize>() > LIGHT_OUTPUT_BYTES;
+    let response = Response::json(aside::run(heavy, move || encode_predict(&answer, predict.single)).await?);
+    Ok(compression::compress(compression::accepted(head.accept_encoding.as_deref()), response).await)
 }
 
-fn refuse_decoupled(decoupled: bool) -> Result<()> {
-    if decoupled {
+fn only_model(door: &Door) -> Result<Name> {
+    match door.plane.models().as_slice() {
+        [only] => Ok(only.clone()),
+        [] => Err(Error::new(Code::NotFound, "no model is ready: POST /v2/repository/index tells why")),
+        several => Err(Error::invalid(format!(
+            "several models are served, name one of them: /predict/{}",
+            several.join(", /predict/")
+        ))),
+    }
+}
+
+fn refuse_decoupled(spec: &Spec) -> Result<()> {
+    if spec.decoupled {
         return Err(Error::new(
             Code::Unsupported,
             "HTTP end point doesn't support models with decoupled transaction policy",

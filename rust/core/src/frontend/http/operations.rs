@@ -5,6 +5,7 @@ use bytes::{BufMut, BytesMut};
 use crate::catalog::IndexEntry;
 use crate::control::ControlParameter;
 use crate::error::{Code, Error, Result};
+use crate::frontend::http::aside;
 use crate::frontend::http::response::Response;
 use crate::frontend::http::router::Target;
 use crate::frontend::json::reader::Number;
@@ -14,6 +15,9 @@ use crate::model::Model;
 use crate::plane::Plane;
 use crate::spec::{Spec, TensorSpec};
 use crate::statistics::{Total, Totals};
+
+/// A body up to this size is read on the spot.
+const LIGHT_JSON_BYTES: usize = 256 * 1024;
 
 /// A probe: the status is the answer.
 pub(super) fn probe(ok: bool) -> Response {
@@ -168,31 +172,36 @@ pub(super) fn named_repository() -> Error {
     Error::new(Code::Unsupported, "'repository_name' specification is not supported")
 }
 
-pub(super) async fn load(plane: &Plane, model: &str, body: &[u8]) -> Result<Response> {
-    let mut parameters = Vec::new();
-    for (name, value) in parameters_of(body)? {
-        let fault = || Error::invalid(format!("load parameter '{name}' has an unexpected type"));
-        let value = match (&value, name.starts_with("file:")) {
-            (Value::Text(text), true) => ControlParameter::Bytes(
-                base64(text).ok_or_else(|| Error::invalid(format!("load parameter '{name}' is not valid base64")))?,
-            ),
-            (Value::Text(text), false) => ControlParameter::Text(text.clone()),
-            (Value::Bool(value), _) => ControlParameter::Bool(*value),
-            (Value::Number(Number::Unsigned(value)), _) => {
-                ControlParameter::Int(i64::try_from(*value).map_err(|_| fault())?)
-            }
-            (Value::Number(Number::Signed(value)), _) => ControlParameter::Int(*value),
-            _ => return Err(fault()),
-        };
-        parameters.push((name, value));
-    }
+pub(super) async fn load(plane: &Plane, model: &str, body: BytesMut) -> Result<Response> {
+    // Files travel in the text of a load request.
+    let parameters = aside::run(body.len() > LIGHT_JSON_BYTES, move || load_parameters(&body)).await?;
     plane.load(model.to_owned(), parameters).await?;
     Ok(Response::empty(200))
 }
 
+fn load_parameters(body: &[u8]) -> Result<Vec<(String, ControlParameter)>> {
+    let mut parameters = Vec::new();
+    for (name, value) in parameters_of(body)? {
+        let fault = || Error::invalid(format!("load parameter '{name}' has an unexpected type"));
+        let value = match (value, name.starts_with("file:")) {
+            (Value::Text(text), true) => ControlParameter::Bytes(
+                base64(&text).ok_or_else(|| Error::invalid(format!("load parameter '{name}' is not valid base64")))?,
+            ),
+            (Value::Text(text), false) => ControlParameter::Text(text),
+            (Value::Bool(value), _) => ControlParameter::Bool(value),
+            (Value::Number(Number::Unsigned(value)), _) => {
+                ControlParameter::Int(i64::try_from(value).map_err(|_| fault())?)
+            }
+            (Value::Number(Number::Signed(value)), _) => ControlParameter::Int(value),
+            _ => return Err(fault()),
+        };
+        parameters.push((name, value));
+    }
+    Ok(parameters)
+}
+
 pub(super) async fn unload(plane: &Plane, model: &str, body: &[u8]) -> Result<Response> {
-    let parameters = parameters_of(body)?;
-    let dependents = match parameters.iter().find(|(name, _)| name == "unload_dependents") {
+    let dependents = match parameters_of(body)?.iter().find(|(name, _)| name == "unload_dependents") {
         None => false,
         Some((_, Value::Bool(value))) => *value,
         Some(_) => {
@@ -209,9 +218,10 @@ fn parameters_of(body: &[u8]) -> Result<Vec<(String, Value)>> {
     if body.trim_ascii().is_empty() {
         return Ok(Vec::new());
     }
-    match Value::parse(body)?.member("parameters") {
+    let Value::Object(members) = Value::parse(body)? else { return Ok(Vec::new()) };
+    match members.into_iter().find(|(name, _)| name == "parameters") {
         None => Ok(Vec::new()),
-        Some(Value::Object(members)) => Ok(members.clone()),
+        Some((_, Value::Object(parameters))) => Ok(parameters),
         Some(_) => Err(Error::invalid("Unable to parse 'parameters': attempt to access JSON non-object as object")),
     }
 }
@@ -221,6 +231,9 @@ fn base64(text: &str) -> Option<Vec<u8>> {
     let text = text.trim_end_matches('=').as_bytes();
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
     for group in text.chunks(4) {
+        if group.len() == 1 {
+            return None;
+        }
         let mut bits = 0_u32;
         for &letter in group {
             let value = match letter {
@@ -250,6 +263,8 @@ mod tests {
         {
             assert_eq!(base64(text).as_deref(), Some(expected), "{text}");
         }
-        assert_eq!(base64("a b"), None);
+        for text in ["a b", "a", "aGkha", "aG=kh"] {
+            assert_eq!(base64(text), None, "{text}");
+        }
     }
 }

@@ -16,8 +16,6 @@ pub(super) struct Response {
     pub json_length: Option<usize>,
     /// Whether to tell which encodings would have been understood.
     pub tells_encodings: bool,
-    /// Whether the connection ends with it.
-    pub close: bool,
     pub body: BytesMut,
     /// What follows the body: large tensors, as they are.
     pub tail: Vec<Bytes>,
@@ -44,12 +42,17 @@ impl Response {
         Self { status, body: writer::error(message), ..Self::default() }
     }
 
+    /// What a client is told that does not speak HTTP as it should.
+    pub(super) fn fault(status: u16, message: &str) -> Self {
+        Self { status, ..Self::json(writer::error(message)) }
+    }
+
     pub(super) fn length(&self) -> usize {
         self.body.len() + self.tail.iter().map(Bytes::len).sum::<usize>()
     }
 
-    /// Writes the head.
-    pub(super) fn write_head(&self, out: &mut BytesMut, keep_alive: bool) {
+    /// Writes the head; `connection` says whether the connection stays, where the client would not assume so.
+    pub(super) fn write_head(&self, out: &mut BytesMut, connection: Option<&str>) {
         out.put_slice(b"HTTP/1.1 ");
         writer::integer(out, self.status);
         out.put_u8(b' ');
@@ -67,8 +70,8 @@ impl Response {
         if self.tells_encodings {
             field(out, "Accept-Encoding", "gzip, deflate");
         }
-        if !keep_alive {
-            field(out, "Connection", "close");
+        if let Some(connection) = connection {
+            field(out, "Connection", connection);
         }
         out.put_slice(b"\r\nContent-Length: ");
         writer::integer(out, self.length());

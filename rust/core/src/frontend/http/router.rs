@@ -41,11 +41,11 @@ pub(super) enum Route<'a> {
 /// Finds the route of a request.
 pub(super) fn route(method: Method, target: &[u8]) -> Route<'_> {
     let path = target.split(|&byte| byte == b'?').next().unwrap_or_default();
-    let Ok(path) = std::str::from_utf8(path) else { return Route::Unknown };
+    let Some(path) = std::str::from_utf8(path).ok().and_then(within_server) else { return Route::Unknown };
     let mut segments = [""; 9];
     let mut count = 0;
-    for segment in path.strip_prefix('/').unwrap_or(path).split('/') {
-        let Some(place) = segments.get_mut(count) else { return Route::Unknown };
+    for segment in path.split('/') {
+        let Some(place) = segments.get_mut(count).filter(|_| !segment.is_empty()) else { return Route::Unknown };
         *place = segment;
         count += 1;
     }
@@ -54,7 +54,7 @@ pub(super) fn route(method: Method, target: &[u8]) -> Route<'_> {
         ["v2", "models", model, "versions", version, rest @ ..] if is_version(version) => {
             of_model(model, version, rest)
         }
-        ["v2", "models", model, rest @ ..] if !model.is_empty() => of_model(model, "", rest),
+        ["v2", "models", model, rest @ ..] => of_model(model, "", rest),
         ["v2", "health", "live"] => (Route::Live, Method::Get),
         ["v2", "health", "ready"] => (Route::Ready, Method::Get),
         ["v2"] => (Route::ServerMetadata, Method::Get),
@@ -66,11 +66,18 @@ pub(super) fn route(method: Method, target: &[u8]) -> Route<'_> {
         ["health"] => (Route::PlainHealth, Method::Get),
         ["ready"] => (Route::PlainReady, Method::Get),
         ["predict"] => (Route::Predict(None), Method::Post),
-        ["predict", model] if !model.is_empty() => (Route::Predict(Some(decode(model))), Method::Post),
+        ["predict", model] => (Route::Predict(Some(decode(model))), Method::Post),
         _ => return Route::Unknown,
     };
     let method = if method == Method::Head { Method::Get } else { method };
     if route == Route::Unknown || method == expected { route } else { Route::WrongMethod }
+}
+
+/// The path without its first slash, and without scheme and host, which a proxy may send along.
+fn within_server(path: &str) -> Option<&str> {
+    let absolute = path.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"));
+    let path = if absolute { &path[7..][path[7..].find('/')?..] } else { path };
+    path.strip_prefix('/')
 }
 
 fn of_model<'a>(model: &'a str, version: &'a str, rest: &[&str]) -> (Route<'a>, Method) {
@@ -96,9 +103,9 @@ fn decode(segment: &str) -> Cow<'_, str> {
     }
     let (bytes, mut plain, mut at) = (segment.as_bytes(), Vec::with_capacity(segment.len()), 0);
     while let Some(&byte) = bytes.get(at) {
-        let digits = segment.get(at + 1..at + 3).filter(|_| byte == b'%');
-        if let Some(decoded) = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            plain.push(decoded);
+        let digits = segment.get(at + 1..at + 3).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        if let (b'%', Some(digits)) = (byte, digits) {
+            plain.extend(u8::from_str_radix(digits, 16));
             at += 3;
         } else {
             plain.push(byte);
@@ -134,6 +141,14 @@ mod tests {
             (Method::Post, "/predict", Route::Predict(None)),
             (Method::Head, "/ready", Route::PlainReady),
             (Method::Get, "/", Route::Unknown),
+            (Method::Get, "v2", Route::Unknown),
+            (Method::Get, "*", Route::Unknown),
+            (Method::Get, "http://host:8000/v2", Route::ServerMetadata),
+            (Method::Get, "http://host:8000", Route::Unknown),
+            (Method::Get, "/v2/models/%7A%%+1%zz%C3", Route::ModelMetadata(target("z%%+1%zz\u{fffd}", ""))),
+            (Method::Get, "/v2/models//versions/1", Route::Unknown),
+            (Method::Post, "/v2/repository/models//load", Route::Unknown),
+            (Method::Post, "/v2/repository/r/models/m/load", Route::NamedRepository),
             (Method::Get, "/a/b/c/d/e/f/g/h/i/j", Route::Unknown),
         ] {
             assert_eq!(route(method, path.as_bytes()), expected, "{path}");

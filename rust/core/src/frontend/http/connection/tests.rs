@@ -1,7 +1,9 @@
 //! Conversations over an in-memory stream, with the clock in hand.
 
+use bytes::BufMut;
 use proptest::prelude::*;
-use tokio::io::{AsyncReadExt, DuplexStream, duplex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::time::Instant;
 
 use super::*;
 
@@ -74,7 +76,7 @@ async fn a_body_over_the_limit_is_refused_before_it_is_read() {
 }
 
 #[tokio::test]
-async fn a_body_that_arrives_in_parts_is_aligned_behind_its_json() {
+async fn a_body_may_arrive_in_parts() {
     let (mut client, _served) = open();
     let head = b"POST /a HTTP/1.1\r\nContent-Length: 12\r\nInference-Header-Content-Length: 5\r\n\r\n";
     client.write_all(head).await.expect("there is room");
@@ -85,8 +87,6 @@ async fn a_body_that_arrives_in_parts_is_aligned_behind_its_json() {
     let mut answer = vec![0; 4096];
     let count = client.read(&mut answer).await.expect("an answer");
     assert!(answer[..count].ends_with(b"/a 12345tensors"));
-    let body = aligned(12, 5);
-    assert_eq!((body.as_ptr() as usize + 5) % ALIGNMENT, 0);
 }
 
 #[tokio::test(start_paused = true)]

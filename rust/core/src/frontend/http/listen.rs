@@ -1,0 +1,80 @@
+//! Accepts connections and sees them through to their end.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{Id, JoinError, JoinSet};
+
+use crate::frontend::Stop;
+use crate::frontend::http::connection::{Connection, Service, Signals};
+
+/// Connections on one reactor; further ones wait in the kernel's queue.
+const MAX_CONNECTIONS: usize = 8192;
+/// How long to wait when the process has no file descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The open connections of one listener.
+#[derive(Default)]
+struct Connections {
+    tasks: JoinSet<()>,
+    signals: HashMap<Id, Arc<Signals>>,
+}
+
+/// Serves every client that comes, until told to stop.
+pub(super) async fn until_stopped<V>(listener: TcpListener, mut stop: watch::Receiver<Stop>, service: impl Fn() -> V)
+where
+    V: Service + Send + Sync + 'static,
+{
+    let mut connections = Connections::default();
+    while told(&mut stop) == Stop::Serve {
+        tokio::select! {
+            accepted = listener.accept(), if connections.signals.len() < MAX_CONNECTIONS => match accepted {
+                Ok((stream, _)) => connections.open(stream, service()),
+                // The client was gone before it was its turn.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+            },
+            Some(ended) = connections.tasks.join_next_with_id() => connections.forget(ended),
+            _ = stop.changed() => {}
+        }
+    }
+    drop(listener);
+    connections.signals.values().for_each(|signals| signals.close());
+    while told(&mut stop) != Stop::Close {
+        tokio::select! {
+            ended = connections.tasks.join_next() => if ended.is_none() { return },
+            _ = stop.changed() => {}
+        }
+    }
+}
+
+/// What the front end is to do now. When nobody is left to tell, it is to end.
+fn told(stop: &mut watch::Receiver<Stop>) -> Stop {
+    if stop.has_changed().is_err() { Stop::Close } else { *stop.borrow_and_update() }
+}
+
+impl Connections {
+    fn open(&mut self, stream: TcpStream, service: impl Service + Send + Sync + 'static) {
+        // Without it small answers wait for the client's acknowledgement; a socket that refuses still works.
+        let _ = stream.set_nodelay(true);
+        let signals: Arc<Signals> = Arc::default();
+        let connection = Connection::new(stream, service, Arc::clone(&signals));
+        let task = self.tasks.spawn(async {
+            // An error means that the client is gone: there is nobody to tell.
+            let _ = connection.serve().await;
+        });
+        self.signals.insert(task.id(), signals);
+    }
+
+    fn forget(&mut self, ended: Result<(Id, ()), JoinError>) {
+        let id = match ended {
+            Ok((id, ())) => id,
+            Err(panicked) => panicked.id(),
+        };
+        self.signals.remove(&id);
+    }
+}
