@@ -1,0 +1,153 @@
+"""What a configuration must satisfy, in the words users of the protocol know. All findings, not the first."""
+
+from collections.abc import Iterator
+
+from windlass.config.check import Finding
+from windlass.config.model import PLATFORMS
+from windlass.config.model_config_pb2 import (
+    ModelConfig,
+    ModelDynamicBatching,
+    ModelInput,
+    ModelInstanceGroup,
+    ModelOutput,
+    ModelQueuePolicy,
+)
+
+_DIMENSION = "dimension must be integer >= 1, or -1 to indicate a variable-size dimension"
+_RESHAPE = "reshape dimensions must be integer >= 1, or -1 to indicate a variable-size dimension"
+_NOT_OFFERED = {
+    "sequence_batching": "sequence batching is not offered by this version of windlass",
+    "ensemble_scheduling": "ensembles are not offered by this version of windlass",
+}
+
+
+def validate(config: ModelConfig, where: str) -> list[Finding]:
+    """Check a normalised configuration; ``where`` is its file, for the findings."""
+    findings = [Finding(where, message) for message in _faults(config)]
+    if config.model_warmup:
+        message = "`model_warmup` is not offered by this version of windlass: the model is served without it"
+        findings.append(Finding(where, message, severity="warning"))
+    return findings
+
+
+def _faults(config: ModelConfig) -> Iterator[str]:
+    yield from _model(config)
+    for input_ in config.input:
+        yield from (_prefixed("input", input_, fault) for fault in _tensor(input_, config.max_batch_size))
+        if input_.format != ModelInput.FORMAT_NONE and len(input_.dims) != 3:
+            yield "model input NHWC/NCHW require 3 dims"
+    for output in config.output:
+        yield from (_prefixed("output", output, fault) for fault in _tensor(output, config.max_batch_size))
+    yield from _batching(config)
+    for group in config.instance_group:
+        yield from (
+            f"instance group {group.name} of model {config.name} {fault}" for fault in _instances(group)
+        )
+    yield from _not_offered(config)
+
+
+def _model(config: ModelConfig) -> Iterator[str]:
+    if not config.name:
+        yield "model configuration must specify 'name'"
+    if not config.platform and not config.backend:
+        yield f"must specify 'platform' or 'backend' for '{config.name}'"
+    expected = PLATFORMS.get(config.platform)
+    if config.platform and expected and config.backend != expected:
+        yield f"unexpected 'platform' and 'backend' pair, got:{config.platform}, {config.backend}"
+    if config.platform and not expected and config.platform != "ensemble" and not config.backend:
+        yield f"unexpected platform type '{config.platform}' for {config.name}"
+    if config.max_batch_size < 0:
+        yield f"'max_batch_size' must be non-negative value for {config.name}"
+
+
+def _prefixed(kind: str, tensor: ModelInput | ModelOutput, fault: str) -> str:
+    return (
+        f"model {kind} '{tensor.name}' {fault}" if tensor.name else f"model {kind} must specify 'name'"
+    )
+
+
+def _tensor(tensor: ModelInput | ModelOutput, max_batch_size: int) -> Iterator[str]:
+    if not tensor.name:
+        yield "must specify 'name'"
+        return
+    if tensor.data_type == 0:
+        yield "must specify 'data_type'"
+    if not tensor.dims:
+        yield "must specify 'dims'"
+    if any(size < 1 and size != -1 for size in tensor.dims):
+        yield _DIMENSION
+    if tensor.is_shape_tensor:
+        yield "shape tensors are only supported for TensorRT platform"
+    if tensor.HasField("reshape"):
+        yield from _reshape(tensor, max_batch_size)
+
+
+def _reshape(tensor: ModelInput | ModelOutput, max_batch_size: int) -> Iterator[str]:
+    shape = tensor.reshape.shape
+    if any(size < 1 and size != -1 for size in shape):
+        yield _RESHAPE
+    elif not shape and max_batch_size == 0:
+        yield "cannot have empty reshape for non-batching model as scalar tensors are not supported"
+    elif _fixed_elements(tensor.dims) != _fixed_elements(shape):
+        yield "has different size for dims and reshape"
+
+
+def _fixed_elements(dims: object) -> list[int]:
+    """Elements between the dimensions that are open, which have to agree pairwise."""
+    runs = [1]
+    for size in dims:  # type: ignore[attr-defined]
+        if size == -1:
+            runs.append(1)
+        else:
+            runs[-1] *= size
+    return runs
+
+
+def _batching(config: ModelConfig) -> Iterator[str]:
+    if config.WhichOneof("scheduling_choice") != "dynamic_batching":
+        return
+    batching, name = config.dynamic_batching, config.name
+    for size in batching.preferred_batch_size:
+        if size <= 0:
+            yield f"dynamic batching preferred size must be positive for {name}"
+        elif size > config.max_batch_size:
+            yield f"dynamic batching preferred size must be <= max batch size for {name}"
+    levels = batching.priority_levels
+    if levels:
+        if not 1 <= batching.default_priority_level <= levels:
+            yield f"default priority level must be in range [1, {levels}] for {name}"
+        if any(not 1 <= level <= levels for level in batching.priority_queue_policy):
+            yield f"priority queue policy must have priority level in range [1, {levels}] for {name}"
+    yield from _ordering(batching, name)
+
+
+def _ordering(batching: ModelDynamicBatching, name: str) -> Iterator[str]:
+    if not batching.preserve_ordering:
+        return
+    if batching.priority_levels > 1:
+        yield f"Only one priority level is allowed when 'preserve_ordering' is true for {name}"
+    policies = [batching.default_queue_policy, *batching.priority_queue_policy.values()]
+    if any(policy.timeout_action == ModelQueuePolicy.DELAY for policy in policies):
+        yield f"Queue policy can not have DELAY as timeout action when 'preserve_ordering' is true for {name}"
+
+
+def _instances(group: ModelInstanceGroup) -> Iterator[str]:
+    if group.count < 1:
+        yield f"has count {group.count}, which must be at least 1"
+    if group.kind == ModelInstanceGroup.KIND_CPU and group.gpus:
+        yield "has kind KIND_CPU but specifies one or more GPUs"
+    if group.kind == ModelInstanceGroup.KIND_MODEL and group.gpus:
+        yield "has kind KIND_MODEL but specifies one or more GPUs"
+
+
+def _not_offered(config: ModelConfig) -> Iterator[str]:
+    """What would silently mean something else if it were ignored."""
+    choice = config.WhichOneof("scheduling_choice") or ""
+    if choice in _NOT_OFFERED:
+        yield _NOT_OFFERED[choice]
+    if config.model_transaction_policy.decoupled:
+        yield "decoupled models are not offered by this version of windlass"
+    if any(tensor.HasField("reshape") for tensor in [*config.input, *config.output]):
+        yield "`reshape` is not offered by this version of windlass"
+    if any(input_.allow_ragged_batch for input_ in config.input) or config.batch_input or config.batch_output:
+        yield "ragged batches are not offered by this version of windlass"

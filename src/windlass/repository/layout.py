@@ -1,0 +1,37 @@
+"""The names that mean something in a model repository."""
+
+import re
+from pathlib import Path
+
+CONFIG_FILE = "config.pbtxt"
+
+# The file of a model by its backend, in the order in which a backend is guessed from the files there are.
+MODEL_FILES = {
+    "onnxruntime": ("model.onnx",),
+    "openvino": ("model.xml",),
+    "pytorch": ("model.pt", "model.pt2"),
+    "python": ("model.py",),
+}
+
+_SKIPPED = {"warmup", "initial_state", "configs"}
+
+
+def version_number(name: str) -> int | None:
+    """Return the version a folder's name stands for; ``None`` when it is no version.
+
+    As elsewhere in this protocol digits at the start are enough (``3-candidate`` is 3), but no leading zeros.
+    """
+    digits = re.match(r"\d+", name)
+    if name in _SKIPPED or not digits or (digits[0] != "0" and digits[0].startswith("0")):
+        return None
+    return int(digits[0])
+
+
+def guess_backend(model_name: str, version_dir: Path | None) -> str | None:
+    """Tell the backend from the files of a version, or else from a name like ``model.onnxruntime``."""
+    if version_dir is not None:
+        for backend, files in MODEL_FILES.items():
+            if any((version_dir / file).exists() for file in files):
+                return backend
+    suffix = model_name.rpartition(".")[2]
+    return suffix if suffix in MODEL_FILES and suffix != model_name else None

@@ -1,0 +1,140 @@
+"""Scans folders of models into a value: what is there at one moment, with every fault as a finding."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from windlass.config import Finding, ModelConfig, parse_text
+from windlass.errors import ConfigError, RepositoryError
+from windlass.repository.layout import CONFIG_FILE, guess_backend, version_number
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """One model on disk. ``config`` is what the user wrote, with the name and the backend filled in."""
+
+    name: str
+    path: Path
+    config: ModelConfig | None
+    versions: dict[int, Path] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def config_path(self) -> Path:
+        """Where its configuration is, or would be."""
+        return self.path / CONFIG_FILE
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings that keep it from being served."""
+        return tuple(finding for finding in self.findings if finding.severity == "error")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the repositories held when they were looked at, by name."""
+
+    models: dict[str, ModelEntry]
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Everything wrong in all models."""
+        return [finding for entry in self.models.values() for finding in entry.findings]
+
+
+def scan(repositories: Sequence[Path]) -> Snapshot:
+    """Look at every model of every repository. A fault of one model is a finding on it and stops no other.
+
+    Raises ``RepositoryError`` when a repository is no folder.
+    """
+    models: dict[str, ModelEntry] = {}
+    for repository in repositories:
+        for path in _model_dirs(repository):
+            entry = scan_model(path)
+            models[entry.name] = _duplicate(models[entry.name], entry) if entry.name in models else entry
+    return Snapshot(dict(sorted(models.items())))
+
+
+def _model_dirs(repository: Path) -> list[Path]:
+    if not repository.is_dir():
+        found = "a file" if repository.exists() else "nothing"
+        raise RepositoryError(
+            f"`{repository}` is no model repository",
+            found=found,
+            hint="name a folder with one folder per model: `models/<name>/1/model.onnx`",
+        )
+    return sorted(path for path in repository.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def scan_model(path: Path) -> ModelEntry:
+    """Look at one model's folder."""
+    versions, findings = _versions(path)
+    config, fault = _read_config(path)
+    if fault:
+        return ModelEntry(path.name, path, None, versions, (fault, *findings))
+    if config.name and config.name != path.name:
+        message = f"unexpected directory name '{path.name}' for model '{config.name}', directory name must equal model name"
+        findings.append(Finding(str(path / CONFIG_FILE), message, f"rename the folder to `{config.name}`, or remove `name`"))
+    config.name = path.name
+    if not config.backend and not config.platform:
+        newest = versions[max(versions)] if versions else None
+        guessed = guess_backend(path.name, newest)
+        if guessed:
+            config.backend = guessed
+        elif versions:
+            findings.append(_no_backend(path))
+    findings += _labels(path, config)
+    return ModelEntry(path.name, path, config, versions, tuple(findings))
+
+
+def _read_config(path: Path) -> tuple[ModelConfig, Finding | None]:
+    file = path / CONFIG_FILE
+    if not file.exists():
+        return ModelConfig(), None
+    try:
+        return parse_text(file.read_text(encoding="utf-8"), str(file)), None
+    except ConfigError as error:
+        message = error.message.removeprefix(f"{error.where}: ")
+        return ModelConfig(), Finding(error.where or str(file), message, error.hint or "")
+    except (OSError, UnicodeDecodeError) as error:
+        return ModelConfig(), Finding(str(file), f"failed to read text proto: {error}")
+
+
+def _versions(path: Path) -> tuple[dict[int, Path], list[Finding]]:
+    versions: dict[int, Path] = {}
+    findings = []
+    for child in sorted(path.iterdir()):
+        number = version_number(child.name) if child.is_dir() else None
+        if number is not None:
+            versions.setdefault(number, child)
+        elif child.is_dir() and child.name[:1] == "0":
+            message = f"version directory '{child.name}' has leading zeros and is ignored"
+            findings.append(Finding(str(child), message, f"rename it to `{child.name.lstrip('0')}`", "warning"))
+    if not versions:
+        hint = f"put the model file into `{path / '1'}`"
+        findings.append(Finding(str(path), f"model '{path.name}' has no version directory", hint))
+    return versions, findings
+
+
+def _no_backend(path: Path) -> Finding:
+    message = (
+        f"Invalid model name: Could not determine backend for model '{path.name}' with no backend in model configuration. "
+        "Expected model name of the form 'model.<backend_name>'."
+    )
+    hint = "add `model.onnx`, `model.xml`, `model.pt`, `model.pt2` or `model.py` to the version, or `backend` to config.pbtxt"
+    return Finding(str(path), message, hint)
+
+
+def _labels(path: Path, config: ModelConfig) -> list[Finding]:
+    return [
+        Finding(str(path / CONFIG_FILE), f"output '{output.name}': label file `{output.label_filename}` does not exist")
+        for output in config.output
+        if output.label_filename and not (path / output.label_filename).is_file()
+    ]
+
+
+def _duplicate(first: ModelEntry, second: ModelEntry) -> ModelEntry:
+    finding = Finding(
+        str(second.path), "model appears in two or more repositories", f"the other is `{first.path}`: remove or rename one"
+    )
+    return ModelEntry(first.name, first.path, None, {}, (finding,))
