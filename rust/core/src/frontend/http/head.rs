@@ -155,7 +155,7 @@ impl Fields {
                 }
                 self.expects_continue = true;
             }
-            30 if name.eq_ignore_ascii_case("inference-header-content-length") => self.json_length = Some(range(value)),
+            31 if name.eq_ignore_ascii_case("inference-header-content-length") => self.json_length = Some(range(value)),
             16 if name.eq_ignore_ascii_case("content-encoding") => self.content_encoding = Some(range(value)),
             15 if name.eq_ignore_ascii_case("accept-encoding") => self.accept_encoding = Some(range(value)),
             _ => {}
@@ -188,6 +188,18 @@ mod tests {
         assert_eq!(head.framing, Framing::Length(5));
         assert!(head.keep_alive);
         assert_eq!(&buffer[..], b"hello");
+    }
+
+    #[test]
+    fn every_field_is_found_whatever_its_case() {
+        let fields = "CONTENT-length: 5\r\nEXPECT: 100-Continue\r\nInference-HEADER-Content-Length: 3\r\nAccept-encoding: a\r\n\
+            content-Encoding: b\r\nCONNECTION: Close";
+        let head = parse(&format!("POST / HTTP/1.1\r\n{fields}\r\n\r\n")).expect("good").expect("complete");
+        assert_eq!((head.framing, head.expects_continue, head.keep_alive), (Framing::Length(5), true, false));
+        let texts = [head.json_length, head.accept_encoding, head.content_encoding].map(Option::unwrap_or_default);
+        assert_eq!(texts, [&b"3"[..], b"a", b"b"]);
+        let head = parse("POST / HTTP/1.1\r\nTRANSFER-encoding: Chunked\r\n\r\n").expect("good").expect("complete");
+        assert_eq!(head.framing, Framing::Chunked);
     }
 
     #[test]
