@@ -1,0 +1,125 @@
+//! A client that can be made to say anything.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// An answer of the server.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub fields: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("a text")
+    }
+
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    pub fn closes(&self) -> bool {
+        self.field("Connection") == Some("close")
+    }
+}
+
+/// One connection.
+pub struct Client {
+    stream: TcpStream,
+    /// What came and is not yet part of an answer.
+    rest: Vec<u8>,
+}
+
+impl Client {
+    pub fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).expect("the server listens");
+        // A server that hangs fails the test instead of stopping it.
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time limit");
+        stream.set_nodelay(true).expect("no delay");
+        Self { stream, rest: Vec::new() }
+    }
+
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.try_send(bytes).expect("the server reads");
+    }
+
+    pub fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// Ends the sending side.
+    pub fn finish(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    pub fn ask(&mut self, method: &str, path: &str, fields: &[(&str, &str)], body: &[u8]) -> Answer {
+        self.send(&request(method, path, fields, body));
+        self.receive()
+    }
+
+    pub fn receive(&mut self) -> Answer {
+        self.try_receive().expect("an answer")
+    }
+
+    /// The next answer; `None` when the server hangs up instead.
+    pub fn try_receive(&mut self) -> Option<Answer> {
+        let end = loop {
+            if let Some(end) = self.rest.windows(4).position(|window| window == b"\r\n\r\n") {
+                break end + 4;
+            }
+            if !self.read() {
+                return None;
+            }
+        };
+        let head: Vec<u8> = self.rest.drain(..end).collect();
+        let head = String::from_utf8(head).expect("a head is a text");
+        let mut lines = head.trim_end().split("\r\n");
+        let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok());
+        let split = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut answer = Answer {
+            status: status.unwrap_or_else(|| panic!("a status line, not {head}")),
+            fields: lines.map(|line| split(line).expect("a name and a value")).collect(),
+            body: Vec::new(),
+        };
+        let length = answer.field("Content-Length").map_or(0, |length| length.parse().expect("a number"));
+        while self.rest.len() < length {
+            assert!(self.read(), "the body of {head} is cut off");
+        }
+        answer.body = self.rest.drain(..length).collect();
+        Some(answer)
+    }
+
+    /// Whether the server hangs up without another word.
+    pub fn is_hung_up(&mut self) -> bool {
+        self.rest.is_empty() && !self.read()
+    }
+
+    fn read(&mut self) -> bool {
+        let mut part = [0; 65536];
+        match self.stream.read(&mut part) {
+            Ok(0) => false,
+            Ok(count) => {
+                self.rest.extend_from_slice(&part[..count]);
+                true
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => false,
+            Err(error) => panic!("the server hangs: {error}"),
+        }
+    }
+}
+
+/// The text of a request.
+pub fn request(method: &str, path: &str, fields: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let mut text = format!("{method} {path} HTTP/1.1\r\nHost: test\r\n");
+    for (name, value) in fields {
+        text += &format!("{name}: {value}\r\n");
+    }
+    if method != "GET" && !fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("Transfer-Encoding")) {
+        text += &format!("Content-Length: {}\r\n", body.len());
+    }
+    text += "\r\n";
+    [text.as_bytes(), body].concat()
+}

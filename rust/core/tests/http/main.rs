@@ -1,0 +1,10 @@
+//! REST as clients see it: a whole server, real sockets.
+
+mod client;
+mod connections;
+mod faults;
+mod fuzz;
+mod inference;
+mod repository;
+mod routes;
+mod server;

@@ -1,0 +1,1 @@
+"""A repository becomes a running server. The only package that imports the data plane."""

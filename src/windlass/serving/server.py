@@ -1,0 +1,164 @@
+"""``windlass.Server``: a repository, served. For programs and tests; the command line adds signals and a log."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import windlass
+from windlass._plane import Plane
+from windlass.errors import ModelLoadError, RepositoryError, ServerError
+from windlass.repository import ModelEntry, Snapshot, scan
+from windlass.serving.control import Control
+from windlass.serving.loader import Loader
+
+log = logging.getLogger("windlass")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """How a server is set up. A port of 0 takes a free one, ``None`` does not serve that door.
+
+    ``control_mode`` is ``none`` (load everything, refuse load and unload over the network: the protocol's default) or
+    ``explicit`` (load ``models`` only, or all with ``*``, and obey the network).
+    """
+
+    host: str = "127.0.0.1"
+    http_port: int | None = 8000
+    grpc_port: int | None = 8001
+    metrics_port: int | None = 8002
+    models: tuple[str, ...] = ()
+    control_mode: str = "none"
+    exit_on_error: bool = False
+    exit_timeout_s: float = 30.0
+    strict_readiness: bool = True
+    http_max_input_bytes: int = 64 << 20
+    reactors: int = 0
+    load_threads: int = 4
+    server_id: str = "windlass"
+    backend_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+class Server:
+    """A server over one or more model repositories.
+
+    ``with Server("models", http_port=0) as server: ...`` serves until the block ends. Keyword arguments are the members
+    of ``ServerSettings``. ``start`` raises ``RepositoryError`` for a folder that is none, and ``ServerError`` for a port
+    that is taken or, with ``exit_on_error``, for a model that does not load.
+    """
+
+    def __init__(self, repository: str | Path | Sequence[str | Path], **settings: object) -> None:
+        paths = [repository] if isinstance(repository, str | Path) else repository
+        self.repositories = [Path(path) for path in paths]
+        self.settings = ServerSettings(**settings)  # type: ignore[arg-type]
+        self.addresses: dict[str, str] = {}
+        self._plane: Plane | None = None
+        self._loader: Loader | None = None
+
+    def start(self) -> Self:
+        """Listen, load the models, and call the server ready. It is alive, but not ready, while models load."""
+        settings = self.settings
+        snapshot = scan(self.repositories)
+        control = Control(self.repositories, explicit=settings.control_mode == "explicit")
+        plane = Plane(
+            control,
+            name=settings.server_id,
+            version=windlass.__version__,
+            http=self._address(settings.http_port),
+            grpc=self._address(settings.grpc_port),
+            metrics=self._address(settings.metrics_port),
+            reactors=settings.reactors,
+            http_max_input_bytes=settings.http_max_input_bytes,
+            strict_readiness=settings.strict_readiness,
+        )
+        try:
+            self.addresses = plane.listen()
+        except OSError as error:
+            raise ServerError(str(error), hint="choose another port, or 0 for a free one") from None
+        self._plane = plane
+        self._loader = Loader(plane, settings.backend_settings, settings.exit_timeout_s)
+        try:
+            failed = self._load(self._chosen(snapshot))
+            if failed and settings.exit_on_error:
+                raise ServerError(f"failed to load all models: {', '.join(failed)}", hint="`windlass check` tells more")
+        except BaseException:
+            self.close()
+            raise
+        control.attach(self._loader)
+        plane.start()
+        return self
+
+    def _address(self, port: int | None) -> str | None:
+        if port is None:
+            return None
+        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
+        return f"{host}:{port}"
+
+    def _chosen(self, snapshot: Snapshot) -> list[ModelEntry]:
+        names, entries = self.settings.models, snapshot.models
+        if self.settings.control_mode == "none" and not names:
+            return list(entries.values())
+        if "*" in names:
+            return list(entries.values())
+        if missing := [name for name in names if name not in entries]:
+            raise RepositoryError(
+                f"model `{missing[0]}` is not in {' or '.join(f'`{path}`' for path in self.repositories)}",
+                found=", ".join(entries) or "no model",
+            )
+        return [entries[name] for name in names]
+
+    def _load(self, entries: Iterable[ModelEntry]) -> list[str]:
+        """Load several models at a time; returns the names of those that failed."""
+
+        def attempt(entry: ModelEntry) -> str | None:
+            try:
+                self._running().load(entry, keep_good=True)
+            except ModelLoadError:
+                return entry.name
+            return None
+
+        with ThreadPoolExecutor(self.settings.load_threads, thread_name_prefix="load") as pool:
+            return [name for name in pool.map(attempt, entries) if name]
+
+    def _running(self) -> Loader:
+        if self._loader is None:
+            raise ServerError("the server is not running", hint="call `start()`, or use it in a `with` block")
+        return self._loader
+
+    def serving(self) -> dict[str, tuple[int, ...]]:
+        """Return the versions in service by model."""
+        return self._running().serving()
+
+    def index(self) -> list[dict[str, str]]:
+        """Return the repository index, as clients see it."""
+        return self._plane.index() if self._plane else []
+
+    def url(self, door: str = "http") -> str:
+        """Return the address of ``http``, ``grpc`` or ``metrics`` as clients write it."""
+        address = self.addresses[door]
+        return address if door == "grpc" else f"http://{address}"
+
+    def drain(self) -> bool:
+        """Be unready at once and finish what is in flight; false when the time for that ran out."""
+        return self._plane.drain(self.settings.exit_timeout_s) if self._plane else True
+
+    def close(self) -> None:
+        """End at once, whatever is in flight."""
+        if self._plane:
+            self._plane.close()
+        self._plane = self._loader = None
+
+    def stop(self) -> bool:
+        """Drain, then close."""
+        drained = self.drain()
+        self.close()
+        return drained
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
