@@ -68,7 +68,7 @@ $(VENV)/.built: $(VENV)/.python pyproject.toml $(shell find $(RUST) -type f 2>/d
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.built
-	$(BIN)/python -m pip install --quiet 'onnx>=1.17' 'onnxruntime>=1.19' 'scikit-learn>=1.5'
+	$(BIN)/python -m pip install --quiet 'onnx>=1.17' 'onnxruntime>=1.19' 'scikit-learn>=1.5' 'tritonclient[grpc]>=2.50'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.python pyproject.toml

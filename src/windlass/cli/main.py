@@ -1,0 +1,50 @@
+"""``windlass``: finds the verb and runs it. Verbs are imported when they are asked for, so that help is quick."""
+
+from importlib import import_module
+
+import click
+
+from windlass.cli import output
+from windlass.errors import WindlassError
+
+# What each verb does, in the order of a user's first hour; the module of the same name has the command.
+VERBS = {
+    "demo": "Train small models on real images, serve and measure them.",
+    "serve": "Serve a model repository over REST and gRPC.",
+    "infer": "Send one request to a running server.",
+    "check": "Check a model repository: every problem, with its place and a hint.",
+    "version": "Print the version.",
+}
+
+
+class Verbs(click.Group):
+    """The verbs, imported one by one."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Return the names in the order of the table."""
+        return list(VERBS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Import the module of a verb."""
+        if name not in VERBS:
+            return None
+        command: click.Command = getattr(import_module(f"windlass.cli.{name}"), name)
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list without importing any verb."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def cli() -> None:
+    """Take trained models from a folder to production."""
+
+
+def main() -> None:
+    """Run the command line; errors of windlass become a message and exit code 2."""
+    try:
+        cli(prog_name="windlass")
+    except WindlassError as error:
+        output.fail(error)
