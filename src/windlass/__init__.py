@@ -11,7 +11,16 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["AsyncClient", "Client", "ClientError", "Server", "Tensor", "WindlassError", "__version__", "model"]
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "ClientError",
+    "Server",
+    "Tensor",
+    "WindlassError",
+    "__version__",
+    "model",
+]
 
 _HOMES = {
     "AsyncClient": "windlass.client",

@@ -21,7 +21,9 @@ Array = np.ndarray[Any, Any]
 _LENGTH = "Inference-Header-Content-Length"
 
 
-def encode_request(inputs: Mapping[str, Any], outputs: Sequence[str], parameters: Mapping[str, Any]) -> tuple[bytes, int]:
+def encode_request(
+    inputs: Mapping[str, Any], outputs: Sequence[str], parameters: Mapping[str, Any]
+) -> tuple[bytes, int]:
     """Return the body of an inference request and the length of the JSON at its start.
 
     Raises ``ClientError`` for an array of a type that the protocol does not carry.
@@ -94,7 +96,9 @@ def _checked(response: httpx.Response) -> httpx.Response:
 
 
 def _unreachable(error: httpx.HTTPError, url: str) -> ClientError:
-    return ClientError(f"no answer from {url}: {error or type(error).__name__}", hint="is `windlass serve` running there?")
+    return ClientError(
+        f"no answer from {url}: {error or type(error).__name__}", hint="is `windlass serve` running there?"
+    )
 
 
 def _load_body(config: Mapping[str, Any] | str | None) -> dict[str, Any]:
@@ -106,7 +110,7 @@ def _load_body(config: Mapping[str, Any] | str | None) -> dict[str, Any]:
 class Client:
     """A client that waits. Not for several threads at a time; each takes its own.
 
-    Every method raises ``ClientError``: with the server's message and ``status``, or with none when there was no answer.
+    Every method raises ``ClientError``: with the server's message and ``status``, or with none when none came.
     """
 
     def __init__(self, url: str = "http://127.0.0.1:8000", *, timeout_s: float = 60.0) -> None:
@@ -176,7 +180,9 @@ class Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 
@@ -237,7 +243,9 @@ class AsyncClient:
 
     async def load(self, model: str, config: Mapping[str, Any] | str | None = None) -> None:
         """Have a model loaded; returns when it is ready."""
-        _checked(await self._ask("POST", f"/v2/repository/models/{quote(model, safe='')}/load", json=_load_body(config)))
+        _checked(
+            await self._ask("POST", f"/v2/repository/models/{quote(model, safe='')}/load", json=_load_body(config))
+        )
 
     async def unload(self, model: str) -> None:
         """Have a model unloaded."""

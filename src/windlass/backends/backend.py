@@ -92,7 +92,9 @@ class LoadContext:
         try:
             return int(text)
         except ValueError:
-            raise BackendError(f"parameter `{name}` of model '{self.model_name}': expected an integer, got `{text}`") from None
+            raise BackendError(
+                f"parameter `{name}` of model '{self.model_name}': expected an integer, got `{text}`"
+            ) from None
 
     def switch(self, name: str, *, default: bool) -> bool:
         """Return a parameter that is true or false; raises ``BackendError`` when it is neither."""

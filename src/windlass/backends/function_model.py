@@ -140,6 +140,10 @@ class FunctionModel:
             )
         tensors.add(name=name, data_type=BY_WIRE[types[0].data_type].number, dims=types[0].dims)
 
+    def _made(self) -> Callable[..., Any]:
+        made: Any = self._target() if inspect.isclass(self._target) else self._target
+        return made  # type: ignore[no-any-return]
+
     def instances(self, config: ModelConfig) -> list["FunctionInstance"]:
         """Make one object of a class for each instance; a function is the same for all."""
         from windlass.backends.cuda import device_count
@@ -147,7 +151,7 @@ class FunctionModel:
         made = []
         for place in placements(config, device_count()):
             try:
-                function = self._target() if inspect.isclass(self._target) else self._target
+                function = self._made()
             except Exception as error:
                 raise BackendError(
                     f"failed to initialize model '{config.name}': {users_traceback(error, self._file)}"

@@ -77,8 +77,8 @@ class OnnxModel:
         element = value.type.removeprefix("tensor(").removesuffix(")")
         if element not in _TYPES:
             raise BackendError(
-                f"unable to load model '{self._context.model_name}': tensor '{value.name}' has type {value.type}, which "
-                "ONNX Runtime's Python interface does not exchange with numpy"
+                f"unable to load model '{self._context.model_name}': tensor '{value.name}' has type {value.type}, "
+                "which ONNX Runtime's Python interface does not exchange with numpy"
             )
         shape = tuple(size if isinstance(size, int) and size >= 0 else -1 for size in value.shape)
         return TensorSignature(value.name, _TYPES[element], shape)

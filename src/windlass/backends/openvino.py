@@ -33,7 +33,13 @@ _TYPES = {
     "string": "TYPE_STRING",
 }
 # Properties of OpenVINO that a model's parameters may set.
-_PROPERTIES = ("INFERENCE_PRECISION_HINT", "INFERENCE_NUM_THREADS", "NUM_STREAMS", "PERFORMANCE_HINT", "CACHE_DIR")
+_PROPERTIES = (
+    "INFERENCE_PRECISION_HINT",
+    "INFERENCE_NUM_THREADS",
+    "NUM_STREAMS",
+    "PERFORMANCE_HINT",
+    "CACHE_DIR",
+)
 
 
 def open(context: LoadContext) -> "OpenvinoModel":  # noqa: A001 - the verb of every backend
@@ -78,7 +84,8 @@ class OpenvinoModel:
         name, element = _port_name(port), port.get_element_type().get_type_name()
         if element not in _TYPES:
             raise BackendError(
-                f"unable to load model '{self._context.model_name}': tensor '{name}' has type {element}, which numpy does not have"
+                f"unable to load model '{self._context.model_name}': tensor '{name}' has type {element}, "
+                "which numpy does not have"
             )
         partial = port.get_partial_shape()
         if partial.rank.is_dynamic:

@@ -34,13 +34,15 @@ def _group(config: ModelConfig, group: ModelInstanceGroup, gpus: int) -> list[Pl
     prefix = f"instance group {group.name} of model {config.name}"
     if gpus == 0:
         raise BackendError(
-            f"{prefix} has kind KIND_GPU but no GPUs are available", hint="use KIND_CPU, or KIND_AUTO for both"
+            f"{prefix} has kind KIND_GPU but no GPUs are available",
+            hint="use KIND_CPU, or KIND_AUTO for both",
         )
     devices = list(group.gpus) or list(range(gpus))
     for device in devices:
         if not 0 <= device < gpus:
             raise BackendError(
-                f"{prefix} specifies invalid or unsupported gpu id {device}", hint=f"there are 0 to {gpus - 1}"
+                f"{prefix} specifies invalid or unsupported gpu id {device}",
+                hint=f"there are 0 to {gpus - 1}",
             )
     spots = [device for device in devices for _ in range(group.count)]
     return [Placement(f"{group.name}_{index}", "GPU", device) for index, device in enumerate(spots)]

@@ -1,4 +1,4 @@
-"""Python models: a ``model.py`` with a ``TritonPythonModel`` class, or with something decorated by ``@windlass.model``."""
+"""Python models: a ``model.py`` with a ``TritonPythonModel`` class, or with something marked by ``@windlass.model``."""
 
 from windlass.backends.backend import LoadContext, OpenedModel
 from windlass.backends.model_file import import_model_file

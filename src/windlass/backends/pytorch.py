@@ -38,8 +38,8 @@ class TorchModel:
         self.config = context.config
         if not (context.config.input and context.config.output):
             raise BackendError(
-                f"unable to load model '{context.model_name}': its config.pbtxt must specify inputs and outputs, which a "
-                "PyTorch file does not tell",
+                f"unable to load model '{context.model_name}': its config.pbtxt must specify inputs and outputs, "
+                "which a PyTorch file does not tell",
                 hint="add `input { name: ... data_type: ... dims: ... }` and `output { ... }`",
             )
         if threads := context.whole_number("INTRA_OP_THREAD_COUNT", 0):
@@ -125,7 +125,8 @@ class TorchInstance:
         try:
             with self._torch.inference_mode():
                 result = self._module(
-                    *(tensors[name] for name in binding.order), **{name: tensors[name] for name in binding.keywords}
+                    *(tensors[name] for name in binding.order),
+                    **{name: tensors[name] for name in binding.keywords},
                 )
                 return self._arrays(result)
         except Exception as error:  # operators raise what they like

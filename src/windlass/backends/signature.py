@@ -52,9 +52,13 @@ class Signature:
         name = config.name
         if len(config.input) != len(self.inputs):
             raise BackendError(
-                f"unable to load model '{name}', configuration expects {len(config.input)} inputs, model provides {len(self.inputs)}"
+                f"unable to load model '{name}', configuration expects {len(config.input)} inputs, "
+                f"model provides {len(self.inputs)}"
             )
-        for kind, tensors, given in (("input", self.inputs, config.input), ("output", self.outputs, config.output)):
+        for kind, tensors, given in (
+            ("input", self.inputs, config.input),
+            ("output", self.outputs, config.output),
+        ):
             known = {tensor.name: tensor for tensor in tensors}
             for declared in given:
                 tensor = known.get(declared.name)
@@ -76,15 +80,15 @@ def _check_shape(config: ModelConfig, tensor: TensorSignature, dims: Sequence[in
     if config.max_batch_size > 0:
         if not shape or shape[0] != -1:
             raise BackendError(
-                f"{prefix} for the model to support batching the shape should have at least 1 dimension and the first "
-                f"dimension must be -1; but shape expected by the model is {_text(shape)}"
+                f"{prefix} for the model to support batching the shape should have at least 1 dimension and the "
+                f"first dimension must be -1; but shape expected by the model is {_text(shape)}"
             )
         full = [-1, *dims]
         if not _fits(shape, full):
             raise BackendError(
                 f"{prefix} the model expects {len(shape)} dimensions (shape {_text(shape)}) but the model configuration "
-                f"specifies {len(full)} dimensions (an initial batch dimension because max_batch_size > 0 followed by the "
-                f"explicit tensor shape, making complete shape {_text(full)})"
+                f"specifies {len(full)} dimensions (an initial batch dimension because max_batch_size > 0 followed by "
+                f"the explicit tensor shape, making complete shape {_text(full)})"
             )
     elif not _fits(shape, dims):
         raise BackendError(

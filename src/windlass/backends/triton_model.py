@@ -32,7 +32,9 @@ class TritonModel:
         try:
             completed = complete(pb_utils.ModelConfig(json.loads(config_json(config))))
         except Exception as error:
-            raise BackendError(f"failed to auto-complete model '{name}': {users_traceback(error, self._file)}") from error
+            raise BackendError(
+                f"failed to auto-complete model '{name}': {users_traceback(error, self._file)}"
+            ) from error
         if not isinstance(completed, pb_utils.ModelConfig):
             raise BackendError(
                 f"auto_complete_config function in model '{name}' must return a valid pb.ModelConfig object."
@@ -92,8 +94,8 @@ class TritonInstance:
             raise self._failure(f"Expected a list in the execute return, found type '{type(responses).__name__}'.")
         if len(responses) != len(requests):
             raise self._failure(
-                "Number of InferenceResponse objects do not match the number of InferenceRequest objects. InferenceRequest(s) "
-                f"size is:{len(requests)}, and InferenceResponse(s) size is:{len(responses)}"
+                "Number of InferenceResponse objects do not match the number of InferenceRequest objects. "
+                f"InferenceRequest(s) size is:{len(requests)}, and InferenceResponse(s) size is:{len(responses)}"
             )
         return [self._answer(response) for response in responses]
 

@@ -25,7 +25,12 @@ class TritonError:
     """An error to put into a response; ``code`` is one of the class's constants."""
 
     UNKNOWN, INTERNAL, NOT_FOUND, INVALID_ARG = "UNKNOWN", "INTERNAL", "NOT_FOUND", "INVALID_ARG"
-    UNAVAILABLE, UNSUPPORTED, ALREADY_EXISTS, CANCELLED = "UNAVAILABLE", "UNSUPPORTED", "ALREADY_EXISTS", "CANCELLED"
+    UNAVAILABLE, UNSUPPORTED, ALREADY_EXISTS, CANCELLED = (
+        "UNAVAILABLE",
+        "UNSUPPORTED",
+        "ALREADY_EXISTS",
+        "CANCELLED",
+    )
 
     __slots__ = ("_code", "_message")
 
@@ -65,7 +70,7 @@ class Tensor:
 
     def shape(self) -> tuple[int, ...]:
         """Return the size of every dimension."""
-        return self._array.shape
+        return tuple(self._array.shape)
 
     def triton_dtype(self) -> int:
         """Return the number of the element type in the model configuration."""
@@ -214,8 +219,8 @@ class ModelConfig:
         if given > size:
             name = self._members.get("name", "")
             raise ValueError(
-                f"configuration specified max-batch-size {given}, but in auto_complete_config function for model '{name}' "
-                f"specified max-batch-size {size}"
+                f"configuration specified max-batch-size {given}, but in auto_complete_config function for model "
+                f"'{name}' specified max-batch-size {size}"
             )
         self._members["max_batch_size"] = size
 
@@ -228,7 +233,9 @@ class ModelConfig:
         """Say whether requests have any number of answers."""
         unknown = policy.keys() - {"decoupled"}
         if unknown:
-            raise ValueError(f"model transaction policy has unknown properties {sorted(unknown)}: only `decoupled` is known")
+            raise ValueError(
+                f"model transaction policy has unknown properties {sorted(unknown)}: only `decoupled` is known"
+            )
         self._members["model_transaction_policy"] = {"decoupled": policy.get("decoupled", False)}
 
     def add_input(self, tensor: dict[str, Any]) -> None:
@@ -242,10 +249,14 @@ class ModelConfig:
     def _add(self, kind: str, tensor: dict[str, Any], allowed: set[str]) -> None:
         model = self._members.get("name", "")
         if unknown := tensor.keys() - allowed:
-            raise ValueError(f"{kind} '{tensor.get('name', '')}' in model '{model}' has unknown properties {sorted(unknown)}")
+            raise ValueError(
+                f"{kind} '{tensor.get('name', '')}' in model '{model}' has unknown properties {sorted(unknown)}"
+            )
         for needed in ("name", "data_type", "dims"):
             if needed not in tensor:
-                raise ValueError(f"{kind} '{tensor.get('name', '')}' in model '{model}' is missing '{needed}' property.")
+                raise ValueError(
+                    f"{kind} '{tensor.get('name', '')}' in model '{model}' is missing '{needed}' property."
+                )
         given = self._members.setdefault(kind, [])
         for other in given:
             if other["name"] == tensor["name"]:
@@ -264,8 +275,8 @@ def _agree(model: str, kind: str, given: dict[str, Any], tensor: dict[str, Any])
     dims = [int(size) for size in tensor["dims"]]
     if given.get("dims") and list(given["dims"]) != dims:
         raise ValueError(
-            f"model '{model}', tensor '{name}': the model expects dims {dims} but the model configuration specifies dims "
-            f"{list(given['dims'])}"
+            f"model '{model}', tensor '{name}': the model expects dims {dims} but the model configuration specifies "
+            f"dims {list(given['dims'])}"
         )
     given.update(data_type=tensor["data_type"], dims=dims)
 

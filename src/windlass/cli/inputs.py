@@ -33,14 +33,17 @@ def _read(value: str, tensor: Mapping[str, Any]) -> Array:
     path = Path(value)
     dtype = numpy_dtype(BY_WIRE[tensor["datatype"]])
     if path.suffix == ".npy" and path.is_file():
-        return np.load(path, allow_pickle=False)
+        return np.asarray(np.load(path, allow_pickle=False))
     if path.suffix.lower() in _IMAGES and path.is_file():
         return _image(path, tensor["shape"], dtype)
     if path.suffix == ".json" and path.is_file():
         return _json(path.read_text(encoding="utf-8"), dtype, value)
     if path.is_file():
         if dtype.kind != "O":
-            raise UsageError(f"`{value}` is text, input `{tensor['name']}` takes {tensor['datatype']}", hint="use a .json or .npy file")
+            raise UsageError(
+                f"`{value}` is text, input `{tensor['name']}` takes {tensor['datatype']}",
+                hint="use a .json or .npy file",
+            )
         return np.array([path.read_bytes()], dtype=object)
     if dtype.kind == "O" and value[:1] not in {"[", '"'}:
         return np.array([value.encode()], dtype=object)

@@ -20,18 +20,18 @@ VERBS = {
 class Verbs(click.Group):
     """The verbs, imported one by one."""
 
-    def list_commands(self, context: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of the table."""
         return list(VERBS)
 
-    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Import the module of a verb."""
         if name not in VERBS:
             return None
         command: click.Command = getattr(import_module(f"windlass.cli.{name}"), name)
         return command
 
-    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list without importing any verb."""
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))

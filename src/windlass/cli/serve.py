@@ -25,9 +25,21 @@ NOT_OFFERED = {
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("repository", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--model-repository", multiple=True, type=click.Path(path_type=Path), help="The same as REPOSITORY.")
-@click.option("--model", "--load-model", "models", multiple=True, metavar="NAME", help="Serve only this model; repeatable.")
-@click.option("--model-control-mode", type=click.Choice(["none", "explicit"]), default="none", show_default=True,
-              help="none: load all, refuse loading over the network. explicit: load what --model names, then obey.")
+@click.option(
+    "--model",
+    "--load-model",
+    "models",
+    multiple=True,
+    metavar="NAME",
+    help="Serve only this model; repeatable.",
+)
+@click.option(
+    "--model-control-mode",
+    type=click.Choice(["none", "explicit"]),
+    default="none",
+    show_default=True,
+    help="none: load all, refuse loading over the network. explicit: load what --model names, then obey.",
+)
 @click.option("--host", "--http-address", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--http-port", default=8000, show_default=True, help="Port of REST; 0 takes a free one.")
 @click.option("--grpc-port", default=8001, show_default=True, help="Port of gRPC; 0 takes a free one.")
@@ -39,10 +51,21 @@ NOT_OFFERED = {
 @click.option("--network-threads", default=0, metavar="N", help="Network threads.  [default: one for two cores]")
 @click.option("--strict-readiness/--no-strict-readiness", default=True, help="Ready only when every model is.")
 @click.option("--exit-on-error", is_flag=True, help="End when a model does not load at start-up.")
-@click.option("--exit-timeout", "--exit-timeout-secs", default=30.0, show_default=True, metavar="SECONDS",
-              help="How long to finish what is in flight.")
+@click.option(
+    "--exit-timeout",
+    "--exit-timeout-secs",
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to finish what is in flight.",
+)
 @click.option("--model-load-thread-count", default=4, show_default=True, metavar="N", help="Models loaded at a time.")
-@click.option("--backend-config", multiple=True, metavar="BACKEND,KEY=VALUE", help="A setting for a backend; repeatable.")
+@click.option(
+    "--backend-config",
+    multiple=True,
+    metavar="BACKEND,KEY=VALUE",
+    help="A setting for a backend; repeatable.",
+)
 @click.option("--id", "server_id", default="windlass", show_default=True, help="The server's name in its metadata.")
 @click.option("--json-logs", is_flag=True, help="Log JSON, one object a line.")
 def serve(repository: tuple[Path, ...], model_repository: tuple[Path, ...], **options: object) -> None:
@@ -78,7 +101,10 @@ def _settings(options: dict[str, object]) -> dict[str, object]:
         if not equals:
             raise UsageError(f"--backend-config `{text}`: expected BACKEND,KEY=VALUE")
         backend_settings.setdefault(backend if comma else "", {})[key] = value
-    doors = {f"{door}_port": options[f"{door}_port"] if options[f"allow_{door}"] else None for door in ("http", "grpc", "metrics")}
+    doors = {
+        f"{door}_port": options[f"{door}_port"] if options[f"allow_{door}"] else None
+        for door in ("http", "grpc", "metrics")
+    }
     return {
         **doors,
         "host": options["host"],

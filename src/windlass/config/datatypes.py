@@ -48,7 +48,8 @@ def numpy_dtype(data_type: DataType) -> "np.dtype[Any]":
     if data_type.wire == "BF16":
         import ml_dtypes
 
-        return np.dtype(ml_dtypes.bfloat16)
+        bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+        return bfloat16
     return np.dtype(data_type.numpy)
 
 

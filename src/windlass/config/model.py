@@ -9,7 +9,6 @@ import re
 from typing import Any
 
 from google.protobuf import json_format, text_format
-from google.protobuf.descriptor import Descriptor
 
 from windlass.config.model_config_pb2 import ModelConfig, ModelInstanceGroup
 from windlass.errors import ConfigError
@@ -75,7 +74,7 @@ def _hint(message: str) -> str | None:
 def _field_names(message: str) -> list[str]:
     file = ModelConfig.DESCRIPTOR.file
     outer, *inner = message.split(".")
-    descriptor: Descriptor | None = file.message_types_by_name.get(outer)
+    descriptor: Any = file.message_types_by_name.get(outer)
     for name in inner:
         descriptor = descriptor.nested_types_by_name.get(name) if descriptor else None
     return [field.name for field in descriptor.fields] if descriptor else []

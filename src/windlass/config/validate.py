@@ -40,9 +40,7 @@ def _faults(config: ModelConfig) -> Iterator[str]:
         yield from (_prefixed("output", output, fault) for fault in _tensor(output, config.max_batch_size))
     yield from _batching(config)
     for group in config.instance_group:
-        yield from (
-            f"instance group {group.name} of model {config.name} {fault}" for fault in _instances(group)
-        )
+        yield from (f"instance group {group.name} of model {config.name} {fault}" for fault in _instances(group))
     yield from _not_offered(config)
 
 
@@ -61,9 +59,7 @@ def _model(config: ModelConfig) -> Iterator[str]:
 
 
 def _prefixed(kind: str, tensor: ModelInput | ModelOutput, fault: str) -> str:
-    return (
-        f"model {kind} '{tensor.name}' {fault}" if tensor.name else f"model {kind} must specify 'name'"
-    )
+    return f"model {kind} '{tensor.name}' {fault}" if tensor.name else f"model {kind} must specify 'name'"
 
 
 def _tensor(tensor: ModelInput | ModelOutput, max_batch_size: int) -> Iterator[str]:

@@ -96,7 +96,10 @@ def _write_network(folder: Path, digits: Digits) -> None:
     outputs = [helper.make_tensor_value_info("probabilities", floats, ["n", 10])]
     graph = helper.make_graph(nodes, "digits", inputs, outputs, list(weights.values()))
     folder.mkdir(parents=True)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), folder / "model.onnx")
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9),
+        folder / "model.onnx",
+    )
 
 
 _CNN_CONFIG = """backend: "pytorch"

@@ -60,7 +60,9 @@ def rounds(session: Session, tell: Tell) -> Iterator[dict[str, Any]]:
             yield _measure(session, model, protocol, open_client)
 
 
-def _measure(session: Session, model: str, protocol: str, open_client: "Callable[[Session, str], Ask]") -> dict[str, Any]:
+def _measure(
+    session: Session, model: str, protocol: str, open_client: "Callable[[Session, str], Ask]"
+) -> dict[str, Any]:
     images, labels = session.digits.held_out_images, session.digits.held_out_labels
     right = 0
     ask = open_client(session, model)
@@ -68,7 +70,8 @@ def _measure(session: Session, model: str, protocol: str, open_client: "Callable
         right += int((ask(images[start : start + 4]) == labels[start : start + 4]).sum())
 
     def one_client(number: int) -> list[float]:
-        own, times, until = open_client(session, model), [], time.perf_counter() + SECONDS
+        own, until = open_client(session, model), time.perf_counter() + SECONDS
+        times: list[float] = []
         while (begun := time.perf_counter()) < until:
             place = (number + len(times)) % len(images)
             own(images[place : place + 1])

@@ -73,8 +73,12 @@ def scan_model(path: Path) -> ModelEntry:
     if fault:
         return ModelEntry(path.name, path, None, versions, (fault, *findings))
     if config.name and config.name != path.name:
-        message = f"unexpected directory name '{path.name}' for model '{config.name}', directory name must equal model name"
-        findings.append(Finding(str(path / CONFIG_FILE), message, f"rename the folder to `{config.name}`, or remove `name`"))
+        message = (
+            f"unexpected directory name '{path.name}' for model '{config.name}', directory name must equal model name"
+        )
+        findings.append(
+            Finding(str(path / CONFIG_FILE), message, f"rename the folder to `{config.name}`, or remove `name`")
+        )
     config.name = path.name
     if not config.backend and not config.platform:
         newest = versions[max(versions)] if versions else None
@@ -118,16 +122,19 @@ def _versions(path: Path) -> tuple[dict[int, Path], list[Finding]]:
 
 def _no_backend(path: Path) -> Finding:
     message = (
-        f"Invalid model name: Could not determine backend for model '{path.name}' with no backend in model configuration. "
-        "Expected model name of the form 'model.<backend_name>'."
+        f"Invalid model name: Could not determine backend for model '{path.name}' with no backend in model "
+        "configuration. Expected model name of the form 'model.<backend_name>'."
     )
-    hint = "add `model.onnx`, `model.xml`, `model.pt`, `model.pt2` or `model.py` to the version, or `backend` to config.pbtxt"
+    hint = "add `model.onnx`, `model.xml`, `model.pt`, `model.pt2` or `model.py`, or name a `backend` in config.pbtxt"
     return Finding(str(path), message, hint)
 
 
 def _labels(path: Path, config: ModelConfig) -> list[Finding]:
     return [
-        Finding(str(path / CONFIG_FILE), f"output '{output.name}': label file `{output.label_filename}` does not exist")
+        Finding(
+            str(path / CONFIG_FILE),
+            f"output '{output.name}': label file `{output.label_filename}` does not exist",
+        )
         for output in config.output
         if output.label_filename and not (path / output.label_filename).is_file()
     ]
@@ -135,6 +142,8 @@ def _labels(path: Path, config: ModelConfig) -> list[Finding]:
 
 def _duplicate(first: ModelEntry, second: ModelEntry) -> ModelEntry:
     finding = Finding(
-        str(second.path), "model appears in two or more repositories", f"the other is `{first.path}`: remove or rename one"
+        str(second.path),
+        "model appears in two or more repositories",
+        f"the other is `{first.path}`: remove or rename one",
     )
     return ModelEntry(first.name, first.path, None, {}, (finding,))

@@ -69,7 +69,11 @@ class Control:
             _not_in_repository(name)
         entry = scan_model(found[0])
         if entry.errors:
-            log.error("model `%s` cannot be loaded: %s", name, "; ".join(finding.message for finding in entry.errors))
+            log.error(
+                "model `%s` cannot be loaded: %s",
+                name,
+                "; ".join(finding.message for finding in entry.errors),
+            )
             _not_in_repository(name)
         return entry
 
@@ -82,7 +86,8 @@ class Control:
             if not target.is_relative_to(root) or target == root:
                 folder.cleanup()
                 raise ModelLoadError(
-                    f"Invalid file parameter 'file:{relative}' with normalized path '{target}' must stay within model directory."
+                    f"Invalid file parameter 'file:{relative}' with normalized path '{target}' must stay "
+                    "within model directory."
                 )
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content if isinstance(content, bytes) else str(content).encode())

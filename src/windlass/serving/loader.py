@@ -51,15 +51,7 @@ class Loader:
             self._load(entry, keep_good=keep_good)
 
     def _load(self, entry: ModelEntry, *, keep_good: bool) -> None:
-        if entry.errors or entry.config is None:
-            reason = "; ".join(finding.message for finding in entry.errors)
-            self._refuse(entry.name, None, f"Invalid argument: {reason}")
-            raise ModelLoadError(f"failed to load '{entry.name}', {reason}")
-        wanted = select(entry.config, entry.versions)
-        if not wanted:
-            message = f"at least one version must be available under the version policy of model '{entry.name}'"
-            self._refuse(entry.name, None, f"Invalid argument: {message}")
-            raise ModelLoadError(message)
+        wanted = self._wanted(entry)
         mark = fingerprint(entry)
         before, serving = self._serving.get(entry.name, ((), ()))
         steps = reconcile(serving, wanted, changed=mark != before)
@@ -67,8 +59,8 @@ class Loader:
         if failures and not (keep_good and not serving):
             self._close(loaded)
             loaded = []
-        for version in loaded:
-            self._publish(entry.name, version)
+        for opened in loaded:
+            self._publish(entry.name, opened)
         if failures:
             self._note_failures(entry.name, failures)
         else:
@@ -79,6 +71,19 @@ class Loader:
             self._serving[entry.name] = ((), ready) if failures else (mark, ready)
         if failures:
             raise ModelLoadError(_summary(entry.name, failures))
+
+    def _wanted(self, entry: ModelEntry) -> tuple[int, ...]:
+        """Return the versions to serve, of a model that can be served at all."""
+        if entry.errors or entry.config is None:
+            reason = "; ".join(finding.message for finding in entry.errors)
+            self._refuse(entry.name, f"Invalid argument: {reason}")
+            raise ModelLoadError(f"failed to load '{entry.name}', {reason}")
+        wanted = select(entry.config, entry.versions)
+        if not wanted:
+            message = f"at least one version must be available under the version policy of model '{entry.name}'"
+            self._refuse(entry.name, f"Invalid argument: {message}")
+            raise ModelLoadError(message)
+        return wanted
 
     def _open_all(self, entry: ModelEntry, versions: Sequence[int]) -> tuple[list[Loaded], dict[int, str]]:
         loaded, failures = [], {}
@@ -142,10 +147,10 @@ class Loader:
         for version, reason in failures.items():
             self._plane.announce(name, version, "UNAVAILABLE", reason)
 
-    def _refuse(self, name: str, version: int | None, reason: str) -> None:
+    def _refuse(self, name: str, reason: str) -> None:
         log.error("model `%s` cannot be served: %s", name, reason)
         if not self._serving.get(name, ((), ()))[1]:
-            self._plane.announce(name, version, "UNAVAILABLE", reason)
+            self._plane.announce(name, None, "UNAVAILABLE", reason)
 
     def unload(self, name: str) -> None:
         """Take every version of a model out of service, when it has answered what it has."""

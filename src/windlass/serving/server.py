@@ -46,8 +46,8 @@ class Server:
     """A server over one or more model repositories.
 
     ``with Server("models", http_port=0) as server: ...`` serves until the block ends. Keyword arguments are the members
-    of ``ServerSettings``. ``start`` raises ``RepositoryError`` for a folder that is none, and ``ServerError`` for a port
-    that is taken or, with ``exit_on_error``, for a model that does not load.
+    of ``ServerSettings``. ``start`` raises ``RepositoryError`` for a folder that is none, and ``ServerError`` for a
+    port that is taken or, with ``exit_on_error``, for a model that does not load.
     """
 
     def __init__(self, repository: str | Path | Sequence[str | Path], **settings: object) -> None:
@@ -160,5 +160,7 @@ class Server:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
