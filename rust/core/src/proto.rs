@@ -3,10 +3,10 @@
 
 /// The inference service and the model configuration.
 pub mod inference {
-    tonic::include_proto!("inference");
+    include!(concat!(env!("OUT_DIR"), "/inference.rs"));
 }
 
 /// The gRPC health check.
 pub mod health {
-    tonic::include_proto!("grpc.health.v1");
+    include!(concat!(env!("OUT_DIR"), "/grpc.health.v1.rs"));
 }

@@ -1,6 +1,6 @@
 //! The only place where a code of the core becomes a status of a transport.
 
-use crate::error::{Code, Error};
+use crate::error::Code;
 
 /// The HTTP status of a code.
 pub fn http(code: Code) -> u16 {
@@ -13,17 +13,16 @@ pub fn http(code: Code) -> u16 {
     }
 }
 
-/// The gRPC status of an error.
-pub fn grpc(error: Error) -> tonic::Status {
-    let code = match error.code {
-        Code::Unknown => tonic::Code::Unknown,
-        Code::Internal => tonic::Code::Internal,
-        Code::NotFound => tonic::Code::NotFound,
-        Code::InvalidArgument => tonic::Code::InvalidArgument,
-        Code::Unavailable => tonic::Code::Unavailable,
-        Code::Unsupported => tonic::Code::Unimplemented,
-        Code::AlreadyExists => tonic::Code::AlreadyExists,
-        Code::Cancelled => tonic::Code::Cancelled,
-    };
-    tonic::Status::new(code, error.message)
+/// The gRPC status of a code, as a number.
+pub fn grpc(code: Code) -> u8 {
+    match code {
+        Code::Cancelled => 1,
+        Code::Unknown => 2,
+        Code::InvalidArgument => 3,
+        Code::NotFound => 5,
+        Code::AlreadyExists => 6,
+        Code::Unsupported => 12,
+        Code::Internal => 13,
+        Code::Unavailable => 14,
+    }
 }

@@ -3,6 +3,8 @@
 use crate::control::ControlParameter;
 use crate::error::{Code, Error, Result};
 use crate::plane::Plane;
+use crate::proto::health::HealthCheckResponse;
+use crate::proto::health::health_check_response::ServingStatus;
 use crate::proto::inference as proto;
 use crate::proto::inference::model_metadata_response::TensorMetadata;
 use crate::proto::inference::model_repository_parameter::ParameterChoice;
@@ -10,12 +12,22 @@ use crate::proto::inference::repository_index_response::ModelIndex;
 use crate::spec::{Spec, TensorSpec};
 use crate::statistics::{Total, Totals};
 
+/// gRPC's own health check. The service asked about does not matter: there is one server behind all.
+pub(super) fn check(plane: &Plane) -> HealthCheckResponse {
+    let status = if plane.ready() { ServingStatus::Serving } else { ServingStatus::NotServing };
+    HealthCheckResponse { status: status.into() }
+}
+
+pub(super) fn server_live(plane: &Plane) -> proto::ServerLiveResponse {
+    proto::ServerLiveResponse { live: plane.live() }
+}
+
+pub(super) fn server_ready(plane: &Plane) -> proto::ServerReadyResponse {
+    proto::ServerReadyResponse { ready: plane.ready() }
+}
+
 pub(super) fn model_ready(plane: &Plane, request: &proto::ModelReadyRequest) -> Result<proto::ModelReadyResponse> {
-    let ready = match plane.model_ready(&request.name, &request.version) {
-        Err(error) if error.code == Code::Unavailable => false,
-        other => other?,
-    };
-    Ok(proto::ModelReadyResponse { ready })
+    Ok(proto::ModelReadyResponse { ready: plane.model_ready(&request.name, &request.version)? })
 }
 
 pub(super) fn server_metadata(plane: &Plane) -> proto::ServerMetadataResponse {

@@ -1,122 +1,108 @@
-//! Every rpc of the service, each one line: what it means is in `operations` and `infer`.
+//! The rpcs, by name; what each means is in `operations` and `infer`.
 
-use std::sync::Arc;
+use bytes::Bytes;
+use prost::Message;
 
-use tonic::{Code, Request, Response, Status, Streaming};
-
+use crate::error::Result;
+use crate::frontend::Door;
+use crate::frontend::grpc::message::Reply;
+use crate::frontend::grpc::refusal::Refusal;
 use crate::frontend::grpc::{infer, operations};
-use crate::frontend::{Door, status};
-use crate::proto::inference as proto;
-use crate::proto::inference::grpc_inference_service_server::GrpcInferenceService;
 
-pub(super) struct Service(pub(super) Arc<Door>);
-
-type Answer<T> = Result<Response<T>, Status>;
-
-fn answer<T>(result: crate::error::Result<T>) -> Answer<T> {
-    result.map(Response::new).map_err(status::grpc)
+/// What can be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rpc {
+    Check,
+    ModelConfig,
+    ModelInfer,
+    ModelMetadata,
+    ModelReady,
+    ModelStatistics,
+    RepositoryIndex,
+    RepositoryModelLoad,
+    RepositoryModelUnload,
+    ServerLive,
+    ServerMetadata,
+    ServerReady,
 }
 
-/// Writes the rpcs that this server does not offer.
-macro_rules! unoffered {
-    ($($name:ident($request:ty) -> $response:ty;)*) => {
-        $(
-            #[doc = "Not offered."]
-            fn $name<'life0, 'async_trait>(
-                &'life0 self,
-                _: Request<$request>,
-            ) -> std::pin::Pin<Box<dyn Future<Output = Answer<$response>> + Send + 'async_trait>>
-            where
-                'life0: 'async_trait,
-                Self: 'async_trait,
-            {
-                Box::pin(async {
-                    Err(Status::new(Code::Unimplemented, concat!("this server does not offer `", stringify!($name), "`")))
-                })
-            }
-        )*
-    };
+const INFERENCE: &str = "/inference.GRPCInferenceService/";
+const HEALTH_CHECK: &str = "/grpc.health.v1.Health/Check";
+
+/// Rpcs of the inference service, the one called most in front.
+const OFFERED: [(&str, Rpc); 11] = [
+    ("ModelInfer", Rpc::ModelInfer),
+    ("ModelConfig", Rpc::ModelConfig),
+    ("ModelMetadata", Rpc::ModelMetadata),
+    ("ModelReady", Rpc::ModelReady),
+    ("ModelStatistics", Rpc::ModelStatistics),
+    ("RepositoryIndex", Rpc::RepositoryIndex),
+    ("RepositoryModelLoad", Rpc::RepositoryModelLoad),
+    ("RepositoryModelUnload", Rpc::RepositoryModelUnload),
+    ("ServerLive", Rpc::ServerLive),
+    ("ServerMetadata", Rpc::ServerMetadata),
+    ("ServerReady", Rpc::ServerReady),
+];
+
+impl Rpc {
+    /// The rpc of that path.
+    ///
+    /// # Errors
+    /// UNIMPLEMENTED for all that is not offered.
+    pub(super) fn find(path: &str) -> std::result::Result<Self, Refusal> {
+        if path == HEALTH_CHECK {
+            return Ok(Self::Check);
+        }
+        let offered = path.strip_prefix(INFERENCE).and_then(|name| OFFERED.iter().find(|row| row.0 == name));
+        offered.map(|row| row.1).ok_or_else(|| Refusal::unimplemented(format!("this server does not offer `{path}`")))
+    }
+
+    /// Answers a message.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for a message that is none; what the operation says.
+    pub(super) async fn answer(self, door: &Door, message: Bytes) -> std::result::Result<Reply, Refusal> {
+        let plane = &*door.plane;
+        match self {
+            Self::ModelInfer => infer::infer(door, decode(message)?).await,
+            Self::RepositoryModelLoad => reply(operations::load(plane, decode(message)?).await),
+            Self::RepositoryModelUnload => reply(operations::unload(plane, decode(message)?).await),
+            Self::Check => Reply::new(&operations::check(plane)),
+            Self::ModelConfig => reply(operations::model_config(plane, &decode(message)?)),
+            Self::ModelMetadata => reply(operations::model_metadata(plane, &decode(message)?)),
+            Self::ModelReady => reply(operations::model_ready(plane, &decode(message)?)),
+            Self::ModelStatistics => reply(operations::model_statistics(plane, &decode(message)?)),
+            Self::RepositoryIndex => reply(operations::repository_index(plane, &decode(message)?)),
+            Self::ServerLive => Reply::new(&operations::server_live(plane)),
+            Self::ServerMetadata => Reply::new(&operations::server_metadata(plane)),
+            Self::ServerReady => Reply::new(&operations::server_ready(plane)),
+        }
+    }
 }
 
-#[tonic::async_trait]
-impl GrpcInferenceService for Service {
-    async fn server_live(&self, _: Request<proto::ServerLiveRequest>) -> Answer<proto::ServerLiveResponse> {
-        Ok(Response::new(proto::ServerLiveResponse { live: self.0.plane.live() }))
+fn decode<M: Message + Default>(message: Bytes) -> std::result::Result<M, Refusal> {
+    M::decode(message).map_err(|error| Refusal::invalid(error.to_string()))
+}
+
+fn reply(message: Result<impl Message>) -> std::result::Result<Reply, Refusal> {
+    Reply::new(&message?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rpcs_are_found_by_their_path() {
+        assert_eq!(Rpc::find("/inference.GRPCInferenceService/ModelInfer"), Ok(Rpc::ModelInfer));
+        assert_eq!(Rpc::find("/grpc.health.v1.Health/Check"), Ok(Rpc::Check));
     }
 
-    async fn server_ready(&self, _: Request<proto::ServerReadyRequest>) -> Answer<proto::ServerReadyResponse> {
-        Ok(Response::new(proto::ServerReadyResponse { ready: self.0.plane.ready() }))
-    }
-
-    async fn model_ready(&self, request: Request<proto::ModelReadyRequest>) -> Answer<proto::ModelReadyResponse> {
-        let request = request.into_inner();
-        answer(operations::model_ready(&self.0.plane, &request))
-    }
-
-    async fn server_metadata(&self, _: Request<proto::ServerMetadataRequest>) -> Answer<proto::ServerMetadataResponse> {
-        Ok(Response::new(operations::server_metadata(&self.0.plane)))
-    }
-
-    async fn model_metadata(
-        &self,
-        request: Request<proto::ModelMetadataRequest>,
-    ) -> Answer<proto::ModelMetadataResponse> {
-        answer(operations::model_metadata(&self.0.plane, &request.into_inner()))
-    }
-
-    async fn model_infer(&self, request: Request<proto::ModelInferRequest>) -> Answer<proto::ModelInferResponse> {
-        answer(infer::infer(&self.0, request.into_inner()).await)
-    }
-
-    async fn model_config(&self, request: Request<proto::ModelConfigRequest>) -> Answer<proto::ModelConfigResponse> {
-        answer(operations::model_config(&self.0.plane, &request.into_inner()))
-    }
-
-    async fn model_statistics(
-        &self,
-        request: Request<proto::ModelStatisticsRequest>,
-    ) -> Answer<proto::ModelStatisticsResponse> {
-        answer(operations::model_statistics(&self.0.plane, &request.into_inner()))
-    }
-
-    async fn repository_index(
-        &self,
-        request: Request<proto::RepositoryIndexRequest>,
-    ) -> Answer<proto::RepositoryIndexResponse> {
-        answer(operations::repository_index(&self.0.plane, &request.into_inner()))
-    }
-
-    async fn repository_model_load(
-        &self,
-        request: Request<proto::RepositoryModelLoadRequest>,
-    ) -> Answer<proto::RepositoryModelLoadResponse> {
-        answer(operations::load(&self.0.plane, request.into_inner()).await)
-    }
-
-    async fn repository_model_unload(
-        &self,
-        request: Request<proto::RepositoryModelUnloadRequest>,
-    ) -> Answer<proto::RepositoryModelUnloadResponse> {
-        answer(operations::unload(&self.0.plane, request.into_inner()).await)
-    }
-
-    type ModelStreamInferStream = tokio_stream::Empty<Result<proto::ModelStreamInferResponse, Status>>;
-
-    async fn model_stream_infer(
-        &self,
-        _: Request<Streaming<proto::ModelInferRequest>>,
-    ) -> Answer<Self::ModelStreamInferStream> {
-        Err(Status::new(Code::Unimplemented, "this server does not offer `model_stream_infer`"))
-    }
-
-    unoffered! {
-        system_shared_memory_status(proto::SystemSharedMemoryStatusRequest) -> proto::SystemSharedMemoryStatusResponse;
-        system_shared_memory_register(proto::SystemSharedMemoryRegisterRequest) -> proto::SystemSharedMemoryRegisterResponse;
-        system_shared_memory_unregister(proto::SystemSharedMemoryUnregisterRequest) -> proto::SystemSharedMemoryUnregisterResponse;
-        cuda_shared_memory_status(proto::CudaSharedMemoryStatusRequest) -> proto::CudaSharedMemoryStatusResponse;
-        cuda_shared_memory_register(proto::CudaSharedMemoryRegisterRequest) -> proto::CudaSharedMemoryRegisterResponse;
-        cuda_shared_memory_unregister(proto::CudaSharedMemoryUnregisterRequest) -> proto::CudaSharedMemoryUnregisterResponse;
-        trace_setting(proto::TraceSettingRequest) -> proto::TraceSettingResponse;
-        log_settings(proto::LogSettingsRequest) -> proto::LogSettingsResponse;
+    #[test]
+    fn what_is_not_offered_is_named() {
+        for path in ["/inference.GRPCInferenceService/ModelStreamInfer", "/inference.Other/ModelInfer", "/", ""] {
+            let refusal = Rpc::find(path).expect_err("a refusal");
+            assert_eq!((refusal.status, &refusal.message[..]), (12, &*format!("this server does not offer `{path}`")));
+        }
     }
 }

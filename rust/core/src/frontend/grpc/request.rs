@@ -1,0 +1,227 @@
+//! `ModelInferRequest` as a request whose tensors are slices of the message.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::error::{Code, Error, Result};
+use crate::proto::inference::infer_parameter::ParameterChoice;
+use crate::proto::inference::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
+use crate::proto::inference::{InferParameter, InferTensorContents, ModelInferRequest};
+use crate::request::{Correlation, FLAG_SEQUENCE_END, FLAG_SEQUENCE_START, Parameter, Request};
+use crate::spec::Spec;
+use crate::tensor::{DataType, Name, Tensor};
+
+/// What a data type that is none is called.
+const INVALID: &str = "<invalid>";
+
+/// Decodes a message for a model.
+pub(super) fn decode(message: ModelInferRequest, spec: &Spec) -> Result<Request> {
+    let mut request = Request { id: message.id, ..Request::default() };
+    for (key, value) in message.parameters {
+        parameter(&mut request, key, value.parameter_choice)?;
+    }
+    let has_raw = !message.raw_input_contents.is_empty();
+    let mut raw = message.raw_input_contents.into_iter();
+    request.inputs.reserve(message.inputs.len());
+    for input in message.inputs {
+        let tensor = decode_input(input, has_raw, &mut raw, spec, &request.id)?;
+        request.inputs.push(tensor);
+    }
+    for output in message.outputs {
+        request.outputs.push(requested_output(&output, spec)?);
+    }
+    Ok(request)
+}
+
+fn decode_input(
+    input: InferInputTensor,
+    has_raw: bool,
+    raw: &mut impl Iterator<Item = Bytes>,
+    spec: &Spec,
+    id: &str,
+) -> Result<Tensor> {
+    refuse_shared_memory(&input.parameters, &input.name)?;
+    let known = spec.input(&input.name);
+    let (model, name) = (&spec.model, &input.name);
+    let data_type = DataType::from_name(&input.datatype);
+    let data = match (input.contents, has_raw) {
+        (Some(_), true) => {
+            return Err(Error::invalid(format!(
+                "contents field must not be specified when using raw_input_contents for '{name}' for model '{model}'"
+            )));
+        }
+        (Some(contents), false) => explicit_data(&contents, data_type, name, model)?.into(),
+        (None, _) => raw
+            .next()
+            .ok_or_else(|| {
+                Error::invalid(format!("unable to find data for input tensor '{name}' for model '{model}' in request."))
+            })?
+            .into(),
+    };
+    let data_type = data_type.ok_or_else(|| {
+        let expected = known.map_or("a known type", |known| known.data_type.name());
+        Error::invalid(format!(
+            "inference input '{name}' data-type is '{INVALID}', but model '{model}' expects '{expected}'"
+        ))
+        .with_request_id(id)
+    })?;
+    let name = known.map_or_else(|| Name::from(name.as_str()), |known| known.name.clone());
+    Ok(Tensor { name, data_type, shape: input.shape, data })
+}
+
+/// Typed contents as the bytes of a tensor: one kind only, and the kind that belongs to the type.
+fn explicit_data(
+    contents: &InferTensorContents,
+    data_type: Option<DataType>,
+    name: &str,
+    model: &str,
+) -> Result<BytesMut> {
+    let wanted = match data_type {
+        Some(DataType::Int8 | DataType::Int16) => "INT32",
+        Some(DataType::Uint8 | DataType::Uint16) => "UINT32",
+        other => other.map_or(INVALID, DataType::name),
+    };
+    let mut kinds = kinds(contents);
+    let fault = match (kinds.next(), kinds.next()) {
+        (Some(kind), _) if kind != wanted => {
+            format!("of type '{kind}', expected datatype '{}'", data_type.map_or(INVALID, DataType::name))
+        }
+        (Some(_), Some(kind)) => format!("of type '{kind}', binary data was already supplied."),
+        _ => return Ok(data_type.map(|data_type| bytes_of(contents, data_type)).unwrap_or_default()),
+    };
+    Err(Error::invalid(format!(
+        "unexpected explicit tensor data for input tensor '{name}' for model '{model}' {fault}"
+    )))
+}
+
+/// The kinds of contents that are there.
+fn kinds(contents: &InferTensorContents) -> impl Iterator<Item = &'static str> {
+    [
+        ("BOOL", contents.bool_contents.is_empty()),
+        ("INT32", contents.int_contents.is_empty()),
+        ("INT64", contents.int64_contents.is_empty()),
+        ("UINT32", contents.uint_contents.is_empty()),
+        ("UINT64", contents.uint64_contents.is_empty()),
+        ("FP32", contents.fp32_contents.is_empty()),
+        ("FP64", contents.fp64_contents.is_empty()),
+        ("BYTES", contents.bytes_contents.is_empty()),
+    ]
+    .into_iter()
+    .filter_map(|(kind, empty)| (!empty).then_some(kind))
+}
+
+fn bytes_of(contents: &InferTensorContents, data_type: DataType) -> BytesMut {
+    match data_type {
+        DataType::Bool => contents.bool_contents.iter().map(|&value| u8::from(value)).collect(),
+        // Narrow integers travel in wide fields; what does not fit is cut, as the protocol's servers do.
+        DataType::Int8 => contents.int_contents.iter().map(|&value| value as u8).collect(),
+        DataType::Int16 => joined(&contents.int_contents, |value| (value as i16).to_le_bytes()),
+        DataType::Int32 => joined(&contents.int_contents, i32::to_le_bytes),
+        DataType::Int64 => joined(&contents.int64_contents, i64::to_le_bytes),
+        DataType::Uint8 => contents.uint_contents.iter().map(|&value| value as u8).collect(),
+        DataType::Uint16 => joined(&contents.uint_contents, |value| (value as u16).to_le_bytes()),
+        DataType::Uint32 => joined(&contents.uint_contents, u32::to_le_bytes),
+        DataType::Uint64 => joined(&contents.uint64_contents, u64::to_le_bytes),
+        DataType::Fp32 => joined(&contents.fp32_contents, f32::to_le_bytes),
+        DataType::Fp64 => joined(&contents.fp64_contents, f64::to_le_bytes),
+        DataType::Bytes => {
+            let elements = &contents.bytes_contents;
+            let size = elements.iter().map(|element| 4 + element.len()).sum();
+            let mut out = BytesMut::with_capacity(size);
+            for element in elements {
+                out.put_u32_le(element.len() as u32);
+                out.put_slice(element);
+            }
+            out
+        }
+        // These have no typed contents, and none were found: the size of the input tells.
+        DataType::Fp16 | DataType::Bf16 => BytesMut::new(),
+    }
+}
+
+fn joined<T: Copy, const N: usize>(values: &[T], bytes: impl Fn(T) -> [u8; N]) -> BytesMut {
+    let mut out = BytesMut::with_capacity(values.len() * N);
+    for &value in values {
+        out.put_slice(&bytes(value));
+    }
+    out
+}
+
+fn parameter(request: &mut Request, key: String, value: Option<ParameterChoice>) -> Result<()> {
+    let wrong =
+        |expected: &str| Error::invalid(format!("invalid value type for '{key}' parameter, expected {expected}."));
+    match (key.as_str(), value) {
+        ("sequence_id", Some(ParameterChoice::Int64Param(number))) => {
+            request.correlation = if number == 0 { Correlation::None } else { Correlation::Number(number as u64) };
+        }
+        ("sequence_id", Some(ParameterChoice::StringParam(text))) => {
+            request.correlation = if text.is_empty() { Correlation::None } else { Correlation::Text(text) };
+        }
+        ("sequence_id", _) => return Err(wrong("int64_param or string_param")),
+        ("sequence_start", Some(ParameterChoice::BoolParam(set))) => {
+            request.flags |= u32::from(set) * FLAG_SEQUENCE_START;
+        }
+        ("sequence_end", Some(ParameterChoice::BoolParam(set))) => request.flags |= u32::from(set) * FLAG_SEQUENCE_END,
+        ("sequence_start" | "sequence_end", _) => return Err(wrong("bool_param")),
+        ("priority", Some(ParameterChoice::Uint64Param(level))) => request.priority = level,
+        ("priority", Some(ParameterChoice::Int64Param(level))) => {
+            request.priority = u64::try_from(level)
+                .map_err(|_| Error::invalid("invalid value for 'priority', expected value >= 0."))?;
+        }
+        ("priority", _) => return Err(wrong("int64_param or uint64_param")),
+        ("timeout", Some(ParameterChoice::Int64Param(micros))) => {
+            request.timeout = u64::try_from(micros).ok().map(Duration::from_micros);
+        }
+        ("timeout", _) => return Err(wrong("int64_param")),
+        // Says how a stream should end; a single answer has no use for it.
+        ("triton_enable_empty_final_response", Some(ParameterChoice::BoolParam(_))) => {}
+        (key, _) if key.starts_with("triton_") => {
+            return Err(Error::invalid(
+                "parameter keys starting with 'triton_' are reserved for Triton usage. Only the following keys starting with 'triton_' are \
+                 allowed: triton_enable_empty_final_response",
+            ));
+        }
+        (_, Some(ParameterChoice::BoolParam(value))) => request.parameters.push((key, Parameter::Bool(value))),
+        (_, Some(ParameterChoice::Int64Param(value))) => request.parameters.push((key, Parameter::Int(value))),
+        (_, Some(ParameterChoice::StringParam(value))) => request.parameters.push((key, Parameter::Text(value))),
+        (_, Some(ParameterChoice::DoubleParam(value))) => request.parameters.push((key, Parameter::Double(value))),
+        _ => return Err(wrong("int64_param, bool_param, or string_param")),
+    }
+    Ok(())
+}
+
+fn requested_output(output: &InferRequestedOutputTensor, spec: &Spec) -> Result<Name> {
+    refuse_shared_memory(&output.parameters, &output.name)?;
+    if let Some(parameter) = output.parameters.get("classification") {
+        return Err(match parameter.parameter_choice {
+            Some(ParameterChoice::Int64Param(count)) if count > 0 => {
+                Error::new(Code::Unsupported, "this server does not offer the classification extension")
+            }
+            Some(ParameterChoice::Int64Param(_)) => {
+                Error::invalid("invalid value for 'classification' parameter, expected >= 0")
+            }
+            _ => Error::invalid("invalid value type for 'classification' parameter, expected int64_param"),
+        });
+    }
+    Ok(spec.output(&output.name).map_or_else(|| Name::from(output.name.as_str()), |known| known.name.clone()))
+}
+
+fn refuse_shared_memory(parameters: &BTreeMap<String, InferParameter>, name: &str) -> Result<()> {
+    if parameters.is_empty() {
+        return Ok(());
+    }
+    if parameters.contains_key("shared_memory_region") {
+        return Err(Error::new(Code::Unsupported, "this server does not offer shared memory"));
+    }
+    if parameters.contains_key("shared_memory_offset") {
+        return Err(Error::invalid(format!(
+            "'shared_memory_offset' can not be specified without 'shared_memory_region' parameter for tensor '{name}'"
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
