@@ -41,8 +41,16 @@ fn loading_and_unloading_is_left_to_the_owner_of_the_repository() {
         ("load", "", "load a b []"),
         ("load", "{}", "load a b []"),
         ("load", r#"{"parameters":{}}"#, "load a b []"),
-        ("load", r#"{"parameters":{"config":"{}","n":-7,"yes":true}}"#, r#"load a b [("config", Text("{}")), ("n", Int(-7)), ("yes", Bool(true))]"#),
-        ("load", r#"{"parameters":{"file:1/model.onnx":"aGk="}}"#, r#"load a b [("file:1/model.onnx", Bytes([104, 105]))]"#),
+        (
+            "load",
+            r#"{"parameters":{"config":"{}","n":-7,"yes":true}}"#,
+            r#"load a b [("config", Text("{}")), ("n", Int(-7)), ("yes", Bool(true))]"#,
+        ),
+        (
+            "load",
+            r#"{"parameters":{"file:1/model.onnx":"aGk="}}"#,
+            r#"load a b [("file:1/model.onnx", Bytes([104, 105]))]"#,
+        ),
         ("unload", "", "unload a b false"),
         ("unload", r#"{"parameters":{"unload_dependents":true}}"#, "unload a b true"),
     ] {
@@ -64,7 +72,12 @@ fn what_cannot_be_loaded_is_told() {
         ("/v2/repository/models/m/load", "{", 400, "failed to parse the request JSON buffer: "),
         ("/v2/repository/models/m/load", r#"{"parameters":[]}"#, 400, "attempt to access JSON non-object as object"),
         ("/v2/repository/models/m/load", r#"{"parameters":{"config":1.5}}"#, 400, "load parameter 'config'"),
-        ("/v2/repository/models/m/load", r#"{"parameters":{"file:a":"no base64"}}"#, 400, "'file:a' is not valid base64"),
+        (
+            "/v2/repository/models/m/load",
+            r#"{"parameters":{"file:a":"no base64"}}"#,
+            400,
+            "'file:a' is not valid base64",
+        ),
         ("/v2/repository/models/m/unload", r#"{"parameters":{"unload_dependents":1}}"#, 400, "non-boolean as boolean"),
         ("/v2/repository/mine/models/m/load", "", 501, "'repository_name' specification is not supported"),
         ("/v2/repository/mine/models/m/unload", "", 501, "'repository_name' specification is not supported"),

@@ -36,9 +36,24 @@ fn every_route_answers_with_its_status_its_type_and_its_body() {
 fn an_unknown_path_is_not_found_and_a_known_one_wants_its_method() {
     let server = Server::start();
     for path in [
-        "/", "/v1", "/v2/", "/v2/health", "/v2/models", "/v2/models/echo/", "/v2/models/echo/infer/", "/v2/models/echo/versions",
-        "/v2/models/echo/versions/x", "/v2/models/echo/versions/-1/infer", "/v2/models/echo/generate", "/v2/logging",
-        "/v2/repository/models/echo", "/predict/echo/x", "/a/b/c/d/e/f/g/h/i/j/k", "/v2/%zz", "*", "/v2/models//infer",
+        "/",
+        "/v1",
+        "/v2/",
+        "/v2/health",
+        "/v2/models",
+        "/v2/models/echo/",
+        "/v2/models/echo/infer/",
+        "/v2/models/echo/versions",
+        "/v2/models/echo/versions/x",
+        "/v2/models/echo/versions/-1/infer",
+        "/v2/models/echo/generate",
+        "/v2/logging",
+        "/v2/repository/models/echo",
+        "/predict/echo/x",
+        "/a/b/c/d/e/f/g/h/i/j/k",
+        "/v2/%zz",
+        "*",
+        "/v2/models//infer",
     ] {
         for method in ["GET", "POST"] {
             let answer = server.connect().ask(method, path, &[], b"");
@@ -56,15 +71,8 @@ fn an_unknown_path_is_not_found_and_a_known_one_wants_its_method() {
         ("GET", "/v2/repository/index"),
         ("GET", "/v2/repository/models/echo/load"),
         ("GET", "/predict"),
-        ("HEAD", "/predict/echo"),
     ] {
-        let mut client = server.connect();
-        if method == "HEAD" {
-            client.send(b"HEAD /predict/echo HTTP/1.0\r\n\r\n");
-            assert!(client.try_receive_head().starts_with("HTTP/1.1 405"));
-            continue;
-        }
-        let answer = client.ask(method, path, &[], b"");
+        let answer = server.connect().ask(method, path, &[], b"");
         assert_eq!((answer.status, answer.text()), (405, r#"{"error":"Method Not Allowed"}"#), "{method} {path}");
     }
 }
@@ -121,7 +129,10 @@ fn statistics_count_what_was_asked() {
     let answer = server.get("/v2/models/echo/versions/3/stats");
     let text = answer.text();
     assert!(text.starts_with(r#"{"model_stats":[{"name":"echo","version":"3","last_inference":1"#), "{text}");
-    assert!(text.contains(r#""inference_count":2,"execution_count":2,"inference_stats":{"success":{"count":2,"ns":"#), "{text}");
+    assert!(
+        text.contains(r#""inference_count":2,"execution_count":2,"inference_stats":{"success":{"count":2,"ns":"#),
+        "{text}"
+    );
     for member in ["fail", "queue", "compute_input", "compute_infer", "compute_output", "cache_hit", "cache_miss"] {
         assert!(text.contains(&format!(r#""{member}":{{"count":"#)), "{member}: {text}");
     }

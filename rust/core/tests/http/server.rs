@@ -16,11 +16,11 @@ use windlass_core::tensor::{Name, Tensor};
 
 use crate::client::{Answer, Client};
 
-pub const LIMIT: usize = 1 << 20;
-pub const INT32: i32 = 8;
-pub const FP16: i32 = 10;
-pub const FP32: i32 = 11;
-pub const BYTES: i32 = 13;
+pub(crate) const LIMIT: usize = 1 << 20;
+pub(crate) const INT32: i32 = 8;
+pub(crate) const FP16: i32 = 10;
+pub(crate) const FP32: i32 = 11;
+pub(crate) const BYTES: i32 = 13;
 
 /// Answers `INPUT…` with `OUTPUT…`. Waits at its gate first, when it has one.
 struct Mirror(Option<Arc<Gate>>);
@@ -46,7 +46,7 @@ impl Instance for Mirror {
 
 /// Keeps a model waiting until the test lets it go on.
 #[derive(Default)]
-pub struct Gate {
+pub(crate) struct Gate {
     state: Mutex<GateState>,
     changed: Condvar,
 }
@@ -71,33 +71,32 @@ impl Gate {
         self.changed.notify_all();
     }
 
-    pub fn open(&self) {
+    pub(crate) fn open(&self) {
         self.state.lock().expect("no panic").open = true;
         self.changed.notify_all();
     }
 
     /// Waits until the model has so many requests.
-    pub fn until_reached_by(&self, count: usize) {
+    pub(crate) fn until_reached_by(&self, count: usize) {
         self.until(|state| state.waiting >= count);
     }
 
     /// Waits until the model was told that nobody waits for its answer.
-    pub fn until_cancelled(&self) {
+    pub(crate) fn until_cancelled(&self) {
         self.until(|state| state.cancelled);
     }
 
     fn until(&self, reached: impl Fn(&GateState) -> bool) {
         let state = self.state.lock().expect("no panic");
         let patience = Duration::from_secs(20);
-        let (_, late) =
-            self.changed.wait_timeout_while(state, patience, |state| !reached(state)).expect("no panic");
-        assert!(!late.timed_out(), "it never happened");
+        let end = self.changed.wait_timeout_while(state, patience, |state| !reached(state)).expect("no panic");
+        assert!(!end.1.timed_out(), "it never happened");
     }
 }
 
 /// Writes down what it was asked.
 #[derive(Default)]
-pub struct Ledger(Mutex<Vec<String>>);
+pub(crate) struct Ledger(Mutex<Vec<String>>);
 
 impl Control for Ledger {
     fn load(&self, model: &str, parameters: Vec<(String, ControlParameter)>) -> Result<()> {
@@ -117,22 +116,22 @@ impl Control for Ledger {
 }
 
 impl Ledger {
-    pub fn last(&self) -> String {
+    pub(crate) fn last(&self) -> String {
         self.0.lock().expect("no panic").last().cloned().unwrap_or_default()
     }
 }
 
 /// A server on free ports.
-pub struct Server {
-    pub plane: Arc<Plane>,
-    pub ledger: Arc<Ledger>,
-    pub http: SocketAddr,
-    pub metrics: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) plane: Arc<Plane>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) http: SocketAddr,
+    pub(crate) metrics: SocketAddr,
 }
 
 impl Server {
     /// One that is not yet ready and has no models.
-    pub fn bare() -> Self {
+    pub(crate) fn bare() -> Self {
         let free = Some("127.0.0.1:0".to_owned());
         let settings = Settings {
             name: "windlass".into(),
@@ -153,7 +152,7 @@ impl Server {
 
     /// `echo` in two versions (FP32, any width, batches), `plain` (FP32 [2], no batches), `pair` (two inputs, one of which is FP16),
     /// `words` (BYTES), `odd name/x` and the decoupled `stream`.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let server = Self::bare();
         server.publish(&Declared::new("echo", 8, &[("INPUT0", FP32, &[-1])]));
         server.publish(&Declared { version: 3, ..Declared::new("echo", 8, &[("INPUT0", FP32, &[-1])]) });
@@ -167,40 +166,43 @@ impl Server {
     }
 
     /// Only `held`, a model that waits at a gate.
-    pub fn with_gate() -> (Self, Arc<Gate>) {
+    pub(crate) fn with_gate() -> (Self, Arc<Gate>) {
         let (server, gate) = (Self::bare(), Arc::<Gate>::default());
-        server.publish(&Declared { gate: Some(Arc::clone(&gate)), ..Declared::new("held", 8, &[("INPUT0", FP32, &[1])]) });
+        server.publish(&Declared {
+            gate: Some(Arc::clone(&gate)),
+            ..Declared::new("held", 8, &[("INPUT0", FP32, &[1])])
+        });
         server.plane.start();
         (server, gate)
     }
 
-    pub fn publish(&self, model: &Declared) {
+    pub(crate) fn publish(&self, model: &Declared) {
         let instance = Box::new(Mirror(model.gate.clone()));
         self.plane.publish(Arc::new(model.spec()), vec![instance], Duration::ZERO);
     }
 
-    pub fn connect(&self) -> Client {
+    pub(crate) fn connect(&self) -> Client {
         Client::connect(self.http)
     }
 
-    pub fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         self.connect().ask("GET", path, &[], b"")
     }
 
-    pub fn post(&self, path: &str, body: &str) -> Answer {
+    pub(crate) fn post(&self, path: &str, body: &str) -> Answer {
         self.connect().ask("POST", path, &[], body.as_bytes())
     }
 
     /// Sees to it that the server still does its work.
-    pub fn assert_serves(&self) {
+    pub(crate) fn assert_serves(&self) {
         let answer = self.post("/v2/models/echo/infer", JSON);
         assert_eq!((answer.status, answer.text()), (200, JSON_ANSWER));
     }
 }
 
 /// A good request for `echo`, and its answer.
-pub const JSON: &str = r#"{"inputs":[{"name":"INPUT0","shape":[1,2],"datatype":"FP32","data":[1,2.5]}]}"#;
-pub const JSON_ANSWER: &str = r#"{"model_name":"echo","model_version":"3","outputs":[{"name":"OUTPUT0","datatype":"FP32","shape":[1,2],"data":[1.0,2.5]}]}"#;
+pub(crate) const JSON: &str = r#"{"inputs":[{"name":"INPUT0","shape":[1,2],"datatype":"FP32","data":[1,2.5]}]}"#;
+pub(crate) const JSON_ANSWER: &str = r#"{"model_name":"echo","model_version":"3","outputs":[{"name":"OUTPUT0","datatype":"FP32","shape":[1,2],"data":[1.0,2.5]}]}"#;
 
 impl Drop for Server {
     fn drop(&mut self) {
@@ -209,7 +211,7 @@ impl Drop for Server {
 }
 
 /// What a model declares.
-pub struct Declared {
+pub(crate) struct Declared {
     name: &'static str,
     version: i64,
     max_batch_size: i32,

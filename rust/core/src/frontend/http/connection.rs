@@ -129,8 +129,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send, V: Service + Sync> Connection<S, 
     /// Waits for the next request; to be told to close is as good as the end.
     async fn idle(&mut self) -> io::Result<Arrival> {
         self.wire.allow(IDLE_PATIENCE);
+        let arrival = poll_fn(|context| match self.wire.poll_read(1024, context) {
+            Poll::Pending => self.signals.poll_close(context).map(|()| None),
+            Poll::Ready(arrival) => Poll::Ready(Some(arrival)),
+        });
+        match arrival.await {
+            Some(arrival) => arrival,
+            None => self.last_call().await,
+        }
+    }
+
+    /// Reads what has been sent already: a request that came before the word to close is not torn off.
+    async fn last_call(&mut self) -> io::Result<Arrival> {
+        // The network is asked for news in between.
+        tokio::task::yield_now().await;
         poll_fn(|context| match self.wire.poll_read(1024, context) {
-            Poll::Pending => self.signals.poll_close(context).map(|()| Ok(Arrival::End)),
+            Poll::Pending => Poll::Ready(Ok(Arrival::End)),
             ready @ Poll::Ready(_) => ready,
         })
         .await

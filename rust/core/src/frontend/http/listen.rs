@@ -1,8 +1,10 @@
 //! Accepts connections and sees them through to their end.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -41,6 +43,10 @@ where
             Some(ended) = connections.tasks.join_next_with_id() => connections.forget(ended),
             _ = stop.changed() => {}
         }
+    }
+    // Who has been let into the kernel's queue is told that the server is on its way out, not torn off.
+    while let Poll::Ready(Ok((stream, _))) = poll_fn(|context| Poll::Ready(listener.poll_accept(context))).await {
+        connections.open(stream, service());
     }
     drop(listener);
     connections.signals.values().for_each(|signals| signals.close());

@@ -82,7 +82,7 @@ impl Rest {
             Route::Index => operations::index(plane, &body),
             Route::Load(model) => operations::load(plane, &model, body).await,
             Route::Unload(model) => operations::unload(plane, &model, &body).await,
-            Route::NamedIndex | Route::NamedRepository => Err(operations::named_repository()),
+            Route::NamedRepository => Err(operations::named_repository()),
             Route::Infer(_) | Route::Predict(_) | Route::WrongMethod | Route::Unknown => Ok(Response::empty(404)),
         }
     }

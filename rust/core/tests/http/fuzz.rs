@@ -1,0 +1,119 @@
+//! Some thousands of requests with something wrong in them, the same in every run.
+
+use crate::client::request;
+use crate::server::{JSON, Server};
+
+/// A sequence of numbers that looks random and is always the same.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        // The shifts of Marsaglia's xorshift64.
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % sides as u64) as usize
+    }
+
+    fn mutate(&mut self, text: &mut Vec<u8>, vocabulary: &[&[u8]]) {
+        for _ in 0..=self.roll(4) {
+            let at = self.roll(text.len() + 1);
+            let end = (at + self.roll(12)).min(text.len());
+            let word = vocabulary[self.roll(vocabulary.len())];
+            match self.roll(6) {
+                0 => text.truncate(at),
+                1 => drop(text.drain(at..end)),
+                2 => drop(text.splice(at..end, word.iter().copied())),
+                3 => {
+                    let copy = text[at..end].to_vec();
+                    drop(text.splice(at..at, copy));
+                }
+                4 if at < text.len() => text[at] ^= 1 << self.roll(8),
+                _ => drop(text.splice(at..at, word.iter().copied())),
+            }
+        }
+    }
+}
+
+const VOCABULARY: &[&[u8]] = &[
+    b"\0",
+    b"\r\n",
+    b"\n",
+    b"\r\n\r\n",
+    b" ",
+    b":",
+    b",",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b"\"",
+    b"-1",
+    b"0",
+    b"1e999",
+    b"99999999999999999999",
+    b"null",
+    b"true",
+    b"NaN",
+    b"\\u",
+    b"\\ud800",
+    b"\xff\xfe",
+    b"[[[[[[[[",
+    b"Content-Length: 5\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Content-Encoding: gzip\r\n",
+    b"Accept-Encoding: gzip\r\n",
+    b"Inference-Header-Content-Length: 9\r\n",
+    b"Expect: 100-continue\r\n",
+    b"Connection: close\r\n",
+    b"\"binary_data_size\":",
+    b"\"shape\":",
+    b"\"parameters\":{",
+    b"\"BYTES\"",
+    b"HTTP/1.0",
+    b"%00",
+    b"../",
+];
+
+#[test]
+fn whatever_is_sent_the_answer_is_no_fault_of_the_server_and_it_goes_on_serving() {
+    let server = Server::start();
+    let json = r#"{"id":"1","inputs":[{"name":"INPUT0","shape":[1,1],"datatype":"BYTES","parameters":{"binary_data_size":6}}],"outputs":[{"name":"OUTPUT0","parameters":{"binary_data":true}}]}"#;
+    let length = json.len().to_string();
+    let binary = [json.as_bytes(), b"\x02\0\0\0hi"].concat();
+    let seeds = [
+        request("POST", "/v2/models/echo/infer", &[("Accept-Encoding", "gzip")], JSON.as_bytes()),
+        request("POST", "/v2/models/words/infer", &[("Inference-Header-Content-Length", length.as_str())], &binary),
+        request("POST", "/predict/echo", &[], br#"{"INPUT0":[[1,2],[3,4]]}"#),
+        request(
+            "POST",
+            "/v2/models/plain/infer",
+            &[("Transfer-Encoding", "chunked")],
+            b"5\r\n{\"inp\r\n7\r\nuts\":[]\r\n1\r\n}\r\n0\r\n\r\n",
+        ),
+        request("POST", "/v2/repository/index", &[], br#"{"ready":true}"#),
+        request("POST", "/v2/repository/models/m/load", &[], br#"{"parameters":{"config":"{}","file:1/x":"aGk="}}"#),
+        request("GET", "/v2/models/echo/versions/3/stats", &[], b""),
+    ];
+    let mut dice = Dice(0x1234_5678_9abc_def1);
+    let mut statuses = std::collections::BTreeMap::new();
+    for round in 0..4000 {
+        let mut text = seeds[round % seeds.len()].clone();
+        dice.mutate(&mut text, VOCABULARY);
+        let mut client = server.connect();
+        // A server that has hung up already has said what it had to say.
+        let _ = client.try_send(&text);
+        client.finish();
+        while let Some(answer) = client.try_receive() {
+            *statuses.entry(answer.status).or_insert(0) += 1;
+            let told = String::from_utf8_lossy(&text);
+            assert!(![500, 503].contains(&answer.status), "{}\n{told}", answer.text());
+            assert!(
+                answer.status == 200 || answer.status == 100 || answer.text().starts_with("{\"error\":\""),
+                "{answer:?}\n{told}"
+            );
+        }
+    }
+    server.assert_serves();
+    assert!(statuses[&200] > 100 && statuses[&400] > 100 && statuses[&404] > 10, "{statuses:?}");
+}
