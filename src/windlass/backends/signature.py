@@ -86,9 +86,9 @@ def _check_shape(config: ModelConfig, tensor: TensorSignature, dims: Sequence[in
         full = [-1, *dims]
         if not _fits(shape, full):
             raise BackendError(
-                f"{prefix} the model expects {len(shape)} dimensions (shape {_text(shape)}) but the model configuration "
-                f"specifies {len(full)} dimensions (an initial batch dimension because max_batch_size > 0 followed by "
-                f"the explicit tensor shape, making complete shape {_text(full)})"
+                f"{prefix} the model expects {len(shape)} dimensions (shape {_text(shape)}) but the model "
+                f"configuration specifies {len(full)} dimensions (an initial batch dimension because max_batch_size > 0 followed "
+                f"by the explicit tensor shape, making complete shape {_text(full)})"
             )
     elif not _fits(shape, dims):
         raise BackendError(
