@@ -350,6 +350,7 @@ impl<'a> Reader<'a> {
     }
 
     fn open(&mut self) -> Result<()> {
+        self.skip_space();
         self.at += 1;
         self.depth += 1;
         if self.depth > MAX_DEPTH {
