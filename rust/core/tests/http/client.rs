@@ -98,7 +98,7 @@ impl Client {
     }
 
     fn read(&mut self) -> bool {
-        let mut part = [0; 65536];
+        let mut part = vec![0; 65536];
         match self.stream.read(&mut part) {
             Ok(0) => false,
             Ok(count) => {
@@ -113,13 +113,10 @@ impl Client {
 
 /// The text of a request.
 pub(crate) fn request(method: &str, path: &str, fields: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
-    let mut text = format!("{method} {path} HTTP/1.1\r\nHost: test\r\n");
-    for (name, value) in fields {
-        text += &format!("{name}: {value}\r\n");
-    }
+    let mut lines = vec![format!("{method} {path} HTTP/1.1"), "Host: test".to_owned()];
+    lines.extend(fields.iter().map(|(name, value)| format!("{name}: {value}")));
     if method != "GET" && !fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("Transfer-Encoding")) {
-        text += &format!("Content-Length: {}\r\n", body.len());
+        lines.push(format!("Content-Length: {}", body.len()));
     }
-    text += "\r\n";
-    [text.as_bytes(), body].concat()
+    [lines.join("\r\n").as_bytes(), b"\r\n\r\n", body].concat()
 }

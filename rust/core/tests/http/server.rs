@@ -26,7 +26,7 @@ pub(crate) const BYTES: i32 = 13;
 struct Mirror(Option<Arc<Gate>>);
 
 impl Instance for Mirror {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "mirror_0"
     }
 
