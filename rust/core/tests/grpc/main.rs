@@ -1,0 +1,9 @@
+//! gRPC as clients see it: a whole server, real sockets.
+
+mod client;
+mod faults;
+mod fuzz;
+mod inference;
+mod lifecycle;
+mod operations;
+mod server;
