@@ -171,7 +171,7 @@ fn misfits() -> [Misfit; 9] {
             |m| m.inputs[0].shape = vec![1, 2],
         ),
         ("unable to find data for input tensor 'INPUT0' for model 'mirror' in request.", InvalidArgument, |m| {
-            m.raw_input_contents.clear()
+            m.raw_input_contents.clear();
         }),
     ]
 }
