@@ -92,7 +92,8 @@ impl Model {
             }
         }
         let tag = |message: String| Error::invalid(message).with_request_id(&request.id);
-        for (index, input) in request.inputs.iter().enumerate() {
+        // Among one more than are declared, one is given twice or not declared at all: no need to compare the rest with each other.
+        for (index, input) in request.inputs.iter().enumerate().take(self.spec.inputs.len() + 1) {
             if request.inputs[..index].iter().any(|other| other.name == input.name) {
                 return Err(tag(format!("input '{}' already exists in request", input.name)));
             }
