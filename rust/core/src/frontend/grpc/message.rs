@@ -174,7 +174,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::proto::inference::ModelInferResponse;
+    use crate::proto::inference::{ModelInferRequest, ModelInferResponse};
+    use crate::tensor::Data;
 
     fn framed(length: usize) -> Vec<u8> {
         let mut wire = vec![0];
@@ -211,6 +212,24 @@ mod tests {
             assert_eq!(assembly.bytes.len(), length);
             assert_eq!((assembly.bytes.as_ptr() as usize + length) % ALIGNMENT, 0, "{length}");
         }
+    }
+
+    #[test]
+    fn the_last_tensor_of_a_message_can_be_used_where_it_is() {
+        let tensor = Bytes::from(vec![7; 4000]);
+        let message = ModelInferRequest { id: "odd".into(), raw_input_contents: vec![tensor], ..Default::default() };
+        let wire = Reply::new(&message).expect("not over the limit").into_parts().concat();
+        let mut assembly = Assembly::default();
+        assembly.push(&wire).expect("a good message");
+        let place = assembly.bytes.as_ptr_range();
+
+        let decoded = ModelInferRequest::decode(assembly.bytes.freeze()).expect("a message");
+
+        let tensor = Data::from(decoded.raw_input_contents[0].clone());
+        drop(decoded);
+        let unique = tensor.into_unique();
+        assert!(place.contains(&unique.as_ptr()), "not copied");
+        assert_eq!(unique.as_ptr() as usize % 8, 0, "aligned for every data type");
     }
 
     #[test]
