@@ -6,7 +6,8 @@ use crate::error::{Code, Error};
 use crate::frontend::Door;
 use crate::frontend::grpc::message::Reply;
 use crate::frontend::grpc::refusal::Refusal;
-use crate::frontend::grpc::request::decode;
+use crate::frontend::grpc::request::{decode, refuse_crowd};
+use crate::frontend::grpc::service;
 use crate::proto::inference as proto;
 use crate::proto::inference::infer_parameter::ParameterChoice;
 use crate::proto::inference::model_infer_response::InferOutputTensor;
@@ -17,7 +18,7 @@ use crate::spec::Spec;
 const RAW_OUTPUT_CONTENTS: u8 = 6 << 3 | 2;
 
 /// Answers an inference request.
-pub(super) async fn infer(door: &Door, message: proto::ModelInferRequest) -> Result<Reply, Refusal> {
+pub(super) async fn infer(door: &Door, message: Bytes) -> Result<Reply, Refusal> {
     if door.plane.stopping() {
         return Err(Error::new(
             Code::Unavailable,
@@ -25,6 +26,8 @@ pub(super) async fn infer(door: &Door, message: proto::ModelInferRequest) -> Res
         )
         .into());
     }
+    refuse_crowd(&message)?;
+    let message: proto::ModelInferRequest = service::decode(message)?;
     let model = door.plane.model(&message.model_name, &message.model_version)?;
     if model.spec.decoupled {
         return Err(Refusal::unimplemented("ModelInfer RPC doesn't support models with decoupled transaction policy"));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use prost::encoding::{DecodeContext, decode_key, skip_field};
 
 use crate::error::{Code, Error, Result};
 use crate::proto::inference::infer_parameter::ParameterChoice;
@@ -15,6 +16,33 @@ use crate::tensor::{DataType, Name, Tensor};
 
 /// What a data type that is none is called.
 const INVALID: &str = "<invalid>";
+
+/// Tensors a request may have, inputs and outputs together: far more than any model.
+const MAX_TENSORS: usize = 65_536;
+/// Messages up to this size cannot hold so many that it would matter.
+const HARMLESS_BYTES: usize = 64 * 1024;
+
+/// Refuses a message that would take a hundred times its size once it is decoded: two bytes are enough for an empty tensor.
+///
+/// # Errors
+/// `INVALID_ARG` for more tensors than any request has. What is no message is told when it is decoded.
+pub(super) fn refuse_crowd(message: &[u8]) -> Result<()> {
+    const TENSORS: std::ops::RangeInclusive<u32> = 5..=7;
+    let mut rest = if message.len() > HARMLESS_BYTES { message } else { &[] };
+    let mut tensors = 0;
+    while let Ok((field, wire_type)) = decode_key(&mut rest) {
+        tensors += usize::from(TENSORS.contains(&field));
+        if tensors > MAX_TENSORS {
+            return Err(Error::invalid(format!(
+                "a request may have up to {MAX_TENSORS} tensors, and this one has more"
+            )));
+        }
+        if skip_field(wire_type, field, &mut rest, DecodeContext::default()).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
 
 /// Decodes a message for a model.
 pub(super) fn decode(message: ModelInferRequest, spec: &Spec) -> Result<Request> {

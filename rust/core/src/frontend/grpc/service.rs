@@ -64,7 +64,7 @@ impl Rpc {
     pub(super) async fn answer(self, door: &Door, message: Bytes) -> std::result::Result<Reply, Refusal> {
         let plane = &*door.plane;
         match self {
-            Self::ModelInfer => infer::infer(door, decode(message)?).await,
+            Self::ModelInfer => infer::infer(door, message).await,
             Self::RepositoryModelLoad => reply(operations::load(plane, decode(message)?).await),
             Self::RepositoryModelUnload => reply(operations::unload(plane, decode(message)?).await),
             Self::Check => Reply::new(&operations::check(plane)),
@@ -80,7 +80,11 @@ impl Rpc {
     }
 }
 
-fn decode<M: Message + Default>(message: Bytes) -> std::result::Result<M, Refusal> {
+/// Decodes a message.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` for bytes that are none.
+pub(super) fn decode<M: Message + Default>(message: Bytes) -> std::result::Result<M, Refusal> {
     M::decode(message).map_err(|error| Refusal::invalid(error.to_string()))
 }
 

@@ -244,6 +244,23 @@ fn an_output_may_be_named_and_nothing_more() {
     }
 }
 
+#[test]
+fn a_crowd_of_tensors_is_refused_before_it_is_decoded() {
+    let many = |count: usize| [0x2a, 0].repeat(count);
+
+    assert_eq!(refuse_crowd(&many(MAX_TENSORS)), Ok(()));
+    let error = refuse_crowd(&many(MAX_TENSORS + 1)).expect_err("a fault");
+    assert_eq!(error.message, "a request may have up to 65536 tensors, and this one has more");
+}
+
+#[test]
+fn a_large_tensor_is_no_crowd() {
+    let tensor = Bytes::from(vec![0x2a; 1 << 20]);
+    let message = ModelInferRequest { raw_input_contents: vec![tensor], ..ModelInferRequest::default() };
+
+    assert_eq!(refuse_crowd(&message.encode_to_vec()), Ok(()));
+}
+
 /// Contents of every type with the bytes they stand for.
 fn typed() -> impl Strategy<Value = (&'static str, InferTensorContents, Vec<u8>)> {
     fn flat<T: Copy, const N: usize>(values: &[T], bytes: fn(T) -> [u8; N]) -> Vec<u8> {
