@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from windlass.backends.function_model import Tensor, model
+    from windlass.backends.python.function_model import Tensor, model
     from windlass.client import AsyncClient, Client
     from windlass.errors import ClientError, WindlassError
     from windlass.serving.server import Server
@@ -27,9 +27,9 @@ _HOMES = {
     "Client": "windlass.client",
     "ClientError": "windlass.errors",
     "Server": "windlass.serving.server",
-    "Tensor": "windlass.backends.function_model",
+    "Tensor": "windlass.backends.python.function_model",
     "WindlassError": "windlass.errors",
-    "model": "windlass.backends.function_model",
+    "model": "windlass.backends.python.function_model",
 }
 
 

@@ -1,4 +1,4 @@
-"""Engines that execute models. One file per backend; a framework is imported only where its backend opens a model."""
+"""Engines that execute models: a file for each, which imports its framework when it opens a model."""
 
 from windlass.backends.backend import Backend, Instance, LoadContext, OpenedModel, Request, find
 from windlass.backends.placement import Placement, placements

@@ -1,7 +1,7 @@
 """What a backend is, and how one is found by its name.
 
-Another package offers a backend by an entry point in the group ``windlass.backends``: its name is the backend's, its
-object has ``open``.
+Another package offers a backend by an entry point in the group ``windlass.backends``: its name is the
+backend's, and its object has ``open``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,8 +42,10 @@ class Request(Protocol):
 class Instance(Protocol):
     """One loaded copy of a model. The data plane owns it and uses it from one thread at a time.
 
-    ``per_request`` says which of the two calls is made: ``execute`` with one joined batch (axis 0 is the batch where
-    the model has one), or ``execute_each`` with the requests as they came. Input arrays belong to the callee.
+    ``per_request`` says which of the two calls is made: ``execute`` with one joined batch (axis 0 is the batch
+    where the model has one), or ``execute_each`` with the requests as they came. Input arrays belong to the
+    callee, with their dictionary. Arrays that are handed out must stay as they are: they are written to the
+    network after the next execution began.
     """
 
     name: str
@@ -71,7 +73,7 @@ class EachInstance(Instance, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LoadContext:
-    """What a backend is told of the version it opens. ``config`` is what the user wrote, backend and name filled in."""
+    """What a backend is told of the version it opens. ``config`` is what the user wrote, perhaps nothing."""
 
     model_name: str
     version: int
@@ -103,7 +105,11 @@ class LoadContext:
             return True
         if text in {"false", "0", "no", "off"}:
             return False
-        raise BackendError(f"parameter `{name}` of model '{self.model_name}': expected true or false, got `{text}`")
+        raise self.failure(f"parameter `{name}`: expected true or false, got `{text}`")
+
+    def failure(self, reason: object, hint: str | None = None) -> BackendError:
+        """Say why the model does not load."""
+        return BackendError(f"unable to load model '{self.model_name}': {reason}", hint=hint)
 
     def model_file(self, *names: str) -> Path:
         """Return the model's file: the one the configuration names, or the first of ``names`` there is.
@@ -116,8 +122,8 @@ class LoadContext:
             if (self.version_dir / name).exists():
                 return self.version_dir / name
         expected = " or ".join(f"`{name}`" for name in candidates)
-        raise BackendError(
-            f"unable to load model '{self.model_name}': no {expected} in `{self.version_dir}`",
+        raise self.failure(
+            f"no {expected} in `{self.version_dir}`",
             hint="put the file there, or name another with `default_model_filename`",
         )
 
@@ -156,4 +162,5 @@ def find(name: str) -> Backend:
 
 def missing(framework: str, extra: str) -> BackendError:
     """Say which framework is not installed, and what installs it."""
-    return BackendError(f"the framework `{framework}` is not installed", hint=f"pip install 'windlass[{extra}]'")
+    hint = f"pip install 'windlass[{extra}]'"
+    return BackendError(f"the framework `{framework}` is not installed", hint=hint)

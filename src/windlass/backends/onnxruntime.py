@@ -1,24 +1,37 @@
 """ONNX Runtime. A model is parsed once: the session that tells its inputs and outputs also executes it.
 
-All sessions of the process share one pool of threads, sized to the cores there are. A pool for each would start
-thousands of threads in a repository of many small models, and they would fight for the cores in one of few large ones.
-A model that sets ``intra_op_thread_count`` gets a pool of its own. Instances of a model on the CPU share its session,
-which ONNX Runtime lets several threads run at a time: the weights are in memory once.
+Instances of a model on one device share its session, which ONNX Runtime lets several threads run at a time: the
+weights are in memory once.
+
+Threads. A session has a pool as large as the cores there are (``intra_op_thread_count`` says otherwise), but a
+file under ``SMALL_BYTES`` gets none: its operators are over before a second thread is awake, and a repository of a
+thousand such models would hold thousands of threads. Not chosen is ONNX Runtime's pool for the whole process:
+beside it no model can have a number of threads of its own, and one thread for each of several instances is what
+gives most throughput. The server's setting ``enable-global-threadpool`` asks for it all the same.
 """
 
-import os
+import logging
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from windlass.backends.backend import LoadContext, missing
+from windlass.backends.cores import core_count
+from windlass.backends.cuda import device_count
 from windlass.backends.placement import Placement, placements
-from windlass.backends.signature import Signature, TensorSignature
-from windlass.config import ModelConfig
+from windlass.backends.signature import Scalars, Signature, TensorSignature
+from windlass.config import ModelConfig, normalise
 from windlass.errors import BackendError
 
 if TYPE_CHECKING:
     import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+log = logging.getLogger("windlass")
+
+SMALL_BYTES = 128 * 1024
 
 _TYPES = {
     "bool": "TYPE_BOOL",
@@ -31,74 +44,86 @@ _TYPES = {
     "int32": "TYPE_INT32",
     "int64": "TYPE_INT64",
     "float16": "TYPE_FP16",
+    "bfloat16": "TYPE_BF16",
     "float": "TYPE_FP32",
     "double": "TYPE_FP64",
     "string": "TYPE_STRING",
 }
+_ONNX_BFLOAT16 = 16
 
 
-def open(context: LoadContext) -> "OnnxModel":  # noqa: A001 - the verb of every backend
+def open(context: LoadContext) -> "OnnxModel":
     """Read a model's file and complete its configuration."""
     return OnnxModel(context)
 
 
 class OnnxModel:
-    """An ONNX file with its first session."""
+    """An ONNX file and its sessions, one for each device."""
 
     def __init__(self, context: LoadContext) -> None:
         self._context = context
         self._runtime = _runtime()
-        self._session = self._make_session(("CPUExecutionProvider", {}))
-        signature = Signature(
-            tuple(self._tensor(value) for value in self._session.get_inputs()),
-            tuple(self._tensor(value) for value in self._session.get_outputs()),
+        path = context.model_file("model.onnx")
+        self._file = path / "model.onnx" if path.is_dir() else path
+        self._sessions: dict[tuple[str, int], Any] = {}
+        first = self._placements(normalise(context.config, context.model_name))[0]
+        session = self._session(first)
+        self._signature = Signature(
+            tuple(self._tensor(value) for value in session.get_inputs()),
+            tuple(self._tensor(value) for value in session.get_outputs()),
         )
-        self.config = signature.complete(context.config, context.whole_number("default-max-batch-size", 4))
+        default = context.whole_number("default-max-batch-size", 4)
+        self.config = self._signature.complete(context.config, default)
+        if context.config.optimization.HasField("execution_accelerators"):
+            log.warning("model `%s`: execution accelerators are not offered by this version", context.model_name)
 
     def instances(self, config: ModelConfig) -> list["OnnxInstance"]:
-        """Make the instances; those on one GPU share a session as those on the CPU do."""
-        sessions: dict[tuple[str, int], Any] = {("CPU", 0): self._session, ("MODEL", 0): self._session}
-        made = []
-        for place in placements(config, self._gpus()):
-            key = (place.kind, place.device)
-            if key not in sessions:
-                sessions[key] = self._make_session(("CUDAExecutionProvider", {"device_id": place.device}))
-            made.append(OnnxInstance(place, sessions[key], [output.name for output in config.output]))
-        return made
+        """Make the instances."""
+        outputs = [output.name for output in config.output]
+        scalars = self._signature.scalars(config)
+        return [OnnxInstance(place, self._session(place), outputs, scalars) for place in self._placements(config)]
 
-    def _gpus(self) -> int:
-        if "CUDAExecutionProvider" not in self._runtime.get_available_providers():
-            return 0
-        from windlass.backends.cuda import device_count
+    def _placements(self, config: ModelConfig) -> list[Placement]:
+        return placements(config, self._count_gpus)
 
-        return device_count()
+    def _count_gpus(self) -> int:
+        drives_them = "CUDAExecutionProvider" in self._runtime.get_available_providers()
+        return device_count() if drives_them else 0
 
     def _tensor(self, value: Any) -> TensorSignature:
         element = value.type.removeprefix("tensor(").removesuffix(")")
         if element not in _TYPES:
-            raise BackendError(
-                f"unable to load model '{self._context.model_name}': tensor '{value.name}' has type {value.type}, "
-                "which ONNX Runtime's Python interface does not exchange with numpy"
-            )
+            raise self._context.failure(f"tensor '{value.name}' has type {value.type}, which is not served")
         shape = tuple(size if isinstance(size, int) and size >= 0 else -1 for size in value.shape)
         return TensorSignature(value.name, _TYPES[element], shape)
 
-    def _make_session(self, provider: tuple[str, dict[str, Any]]) -> Any:
-        path = self._context.model_file("model.onnx")
-        file = path / "model.onnx" if path.is_dir() else path
+    def _session(self, place: Placement) -> Any:
+        key = (place.kind, place.device) if place.kind == "GPU" else ("CPU", 0)
+        if key not in self._sessions:
+            self._sessions[key] = self._make_session(*key)
+        return self._sessions[key]
+
+    def _make_session(self, kind: str, device: int) -> Any:
+        name = "CUDAExecutionProvider" if kind == "GPU" else "CPUExecutionProvider"
+        chosen = (name, {"device_id": device} if kind == "GPU" else {})
+        options = self._options()
         try:
-            return self._runtime.InferenceSession(str(file), self._options(), providers=[provider])
-        except Exception as error:  # the runtime raises types of its own, without a common base
-            raise BackendError(f"unable to load model '{self._context.model_name}': {error}") from error
+            # Without the fallback, which prints its errors and tries once more what already failed.
+            session = self._runtime.InferenceSession(str(self._file), options, providers=[chosen], enable_fallback=0)
+        except Exception as error:  # the runtime raises types of its own, without a common root
+            raise self._context.failure(error) from error
+        if name not in session.get_providers():
+            raise self._context.failure(
+                f"ONNX Runtime could not start {name}",
+                hint="its log on stderr says why: most often CUDA or cuDNN is missing",
+            )
+        return session
 
     def _options(self) -> Any:
         context, runtime = self._context, self._runtime
         options = runtime.SessionOptions()
         options.log_severity_level = 3
-        intra = context.whole_number("intra_op_thread_count", 0)
-        options.use_per_session_threads = intra > 0
-        options.intra_op_num_threads = intra
-        options.inter_op_num_threads = context.whole_number("inter_op_thread_count", 0) if intra else 0
+        self._set_threads(options)
         if context.whole_number("execution_mode", 0) == 1:
             options.execution_mode = runtime.ExecutionMode.ORT_PARALLEL
         options.enable_cpu_mem_arena = context.switch("enable_mem_arena", default=True)
@@ -107,7 +132,20 @@ class OnnxModel:
         by_level = {-1: levels.ORT_ENABLE_BASIC, 1: levels.ORT_ENABLE_EXTENDED, 2: levels.ORT_DISABLE_ALL}
         level = context.config.optimization.graph.level
         options.graph_optimization_level = by_level.get(level, levels.ORT_ENABLE_ALL)
+        for name, value in context.config.parameters.items():
+            if name.startswith("session."):
+                options.add_session_config_entry(name, value.string_value)
         return options
+
+    def _set_threads(self, options: Any) -> None:
+        context = self._context
+        if context.settings.get("enable-global-threadpool", "0") == "1":
+            _start_global_pool()
+            options.use_per_session_threads = False
+            return
+        cores = 1 if _size_bytes(self._file) < SMALL_BYTES else core_count()
+        options.intra_op_num_threads = context.whole_number("intra_op_thread_count", 0) or cores
+        options.inter_op_num_threads = context.whole_number("inter_op_thread_count", 0) or cores
 
 
 class OnnxInstance:
@@ -115,28 +153,37 @@ class OnnxInstance:
 
     per_request = False
 
-    def __init__(self, place: Placement, session: Any, outputs: list[str]) -> None:
+    def __init__(self, place: Placement, session: Any, outputs: list[str], scalars: Scalars) -> None:
         self.name, self.kind, self.device = place.name, place.kind, place.device
         self._session = session
         self._outputs = outputs
+        self._scalars = scalars
+        types = {value.name: value.type for value in (*session.get_inputs(), *session.get_outputs())}
         self._strings = [value.name for value in session.get_inputs() if value.type == "tensor(string)"]
+        self._run = self._run_values if "tensor(bfloat16)" in types.values() else session.run
 
-    def execute(self, inputs: dict[str, "np.ndarray[Any, Any]"]) -> Mapping[str, "np.ndarray[Any, Any]"]:
+    def execute(self, inputs: "dict[str, Array]") -> "Mapping[str, Array]":
         """Run the session; other Python threads go on meanwhile."""
         for name in self._strings:
             inputs[name] = _texts(inputs[name])
+        self._scalars.enter(inputs)
         try:
-            values = self._session.run(self._outputs, inputs)
+            values = self._run(self._outputs, inputs)
         except Exception as error:  # as above
             raise BackendError(f"onnx runtime error: {error}") from error
-        return dict(zip(self._outputs, values, strict=True))
+        return self._scalars.leave(dict(zip(self._outputs, values, strict=True)))
+
+    def _run_values(self, outputs: list[str], inputs: "dict[str, Array]") -> "list[Array]":
+        """Run with values of ONNX Runtime's own, which have a bfloat16 where its numpy arrays have none."""
+        values = {name: _to_value(array) for name, array in inputs.items()}
+        return [_from_value(value) for value in self._session.run_with_ort_values(outputs, values)]
 
     def close(self) -> None:
         """Let go of the session."""
-        self._session = None
+        self._session = self._run = None
 
 
-def _texts(array: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+def _texts(array: "Array") -> "Array":
     """ONNX strings are texts; raises ``BackendError`` for bytes that are none."""
     import numpy as np
 
@@ -146,12 +193,42 @@ def _texts(array: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
         raise BackendError(f"a string tensor holds bytes that are not UTF-8: {error}") from None
 
 
+def _to_value(array: "Array") -> Any:
+    value = _runtime().OrtValue
+    if array.dtype.name == "bfloat16":
+        return value.ortvalue_from_numpy_with_onnx_type(array.view("uint16"), _ONNX_BFLOAT16)
+    return value.ortvalue_from_numpy(array)
+
+
+def _from_value(value: Any) -> "Array":
+    if value.data_type() != "tensor(bfloat16)":
+        array: Array = value.numpy()
+        return array
+    import ctypes
+
+    import ml_dtypes
+    import numpy as np
+
+    size = value.tensor_size_in_bytes()
+    memory = (ctypes.c_ubyte * size).from_address(value.data_ptr()) if size else b""
+    # A copy: the memory goes with the value.
+    return np.frombuffer(memory, dtype=ml_dtypes.bfloat16).reshape(value.shape()).copy()
+
+
+def _size_bytes(file: Path) -> int:
+    """Weights may lie in files beside the model's."""
+    return sum(other.stat().st_size for other in file.parent.iterdir() if other.is_file())
+
+
 @cache
 def _runtime() -> Any:
-    """Import ONNX Runtime and size the pool that all sessions share."""
     try:
         import onnxruntime
     except ImportError:
         raise missing("onnxruntime", "onnx") from None
-    onnxruntime.set_global_thread_pool_sizes(len(os.sched_getaffinity(0)), 1)
     return onnxruntime
+
+
+@cache
+def _start_global_pool() -> None:
+    _runtime().set_global_thread_pool_sizes(core_count(), core_count())

@@ -1,7 +1,7 @@
 """OpenVINO: IR (``model.xml`` with its weights) and ONNX files.
 
-Computes in single precision unless ``INFERENCE_PRECISION_HINT`` says otherwise: OpenVINO itself would choose bfloat16
-on processors that have it, and change results without being asked.
+Computes in single precision unless ``INFERENCE_PRECISION_HINT`` says otherwise: OpenVINO itself would choose
+bfloat16 on processors that have it, and change results without being asked.
 """
 
 from collections.abc import Mapping
@@ -9,13 +9,15 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from windlass.backends.backend import LoadContext, missing
-from windlass.backends.placement import Placement, placements
-from windlass.backends.signature import Signature, TensorSignature
+from windlass.backends.placement import Placement, no_gpus, placements
+from windlass.backends.signature import Scalars, Signature, TensorSignature
 from windlass.config import ModelConfig
 from windlass.errors import BackendError
 
 if TYPE_CHECKING:
     import numpy as np
+
+    Array = np.ndarray[Any, Any]
 
 _TYPES = {
     "boolean": "TYPE_BOOL",
@@ -28,6 +30,7 @@ _TYPES = {
     "i32": "TYPE_INT32",
     "i64": "TYPE_INT64",
     "f16": "TYPE_FP16",
+    "bf16": "TYPE_BF16",
     "f32": "TYPE_FP32",
     "f64": "TYPE_FP64",
     "string": "TYPE_STRING",
@@ -42,7 +45,7 @@ _PROPERTIES = (
 )
 
 
-def open(context: LoadContext) -> "OpenvinoModel":  # noqa: A001 - the verb of every backend
+def open(context: LoadContext) -> "OpenvinoModel":
     """Read a model's file and complete its configuration."""
     return OpenvinoModel(context)
 
@@ -52,45 +55,48 @@ class OpenvinoModel:
 
     def __init__(self, context: LoadContext) -> None:
         self._context = context
-        self._openvino, self._core = _openvino()
+        self._core = _core()
         file = context.model_file("model.xml", "model.onnx")
         try:
             self._model = self._core.read_model(str(file))
         except RuntimeError as error:
-            raise BackendError(f"unable to load model '{context.model_name}': {error}") from error
-        signature = Signature(
+            raise context.failure(_said(error)) from error
+        self._signature = Signature(
             tuple(self._tensor(port) for port in self._model.inputs),
             tuple(self._tensor(port) for port in self._model.outputs),
         )
-        self.config = signature.complete(context.config, context.whole_number("default-max-batch-size", 4))
+        default = context.whole_number("default-max-batch-size", 4)
+        self.config = self._signature.complete(context.config, default)
 
     def instances(self, config: ModelConfig) -> list["OpenvinoInstance"]:
         """Compile once for all instances; each gets a request and a stream of its own."""
-        # OpenVINO does not drive CUDA devices.
-        places = placements(config, 0)
-        properties = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": str(len(places))}
+        places = placements(config, no_gpus)
+        properties = {"INFERENCE_PRECISION_HINT": "f32"}
         for name in _PROPERTIES:
             if value := self._context.parameter(name):
                 properties[name] = value
+        if "PERFORMANCE_HINT" not in properties:
+            properties.setdefault("NUM_STREAMS", str(len(places)))
         try:
             compiled = self._core.compile_model(self._model, "CPU", properties)
         except RuntimeError as error:
-            raise BackendError(f"unable to compile model '{config.name}': {error}") from error
-        outputs = {name: port for port in compiled.outputs if (name := _port_name(port))}
+            raise self._context.failure(_said(error)) from error
+        outputs = {port.get_any_name(): port for port in compiled.outputs}
         wanted = {output.name: outputs[output.name] for output in config.output}
-        return [OpenvinoInstance(place, compiled.create_infer_request(), wanted) for place in places]
+        scalars = self._signature.scalars(config)
+        return [OpenvinoInstance(place, compiled.create_infer_request(), wanted, scalars) for place in places]
 
     def _tensor(self, port: Any) -> TensorSignature:
-        name, element = _port_name(port), port.get_element_type().get_type_name()
+        if not port.get_names():
+            # An export may leave an output without a name; its place is one that stays.
+            port.set_names({f"output_{port.get_index()}"})
+        name, element = port.get_any_name(), port.get_element_type().get_type_name()
         if element not in _TYPES:
-            raise BackendError(
-                f"unable to load model '{self._context.model_name}': tensor '{name}' has type {element}, "
-                "which numpy does not have"
-            )
+            raise self._context.failure(f"tensor '{name}' has type {element}, which is not served")
         partial = port.get_partial_shape()
         if partial.rank.is_dynamic:
-            raise BackendError(
-                f"unable to load model '{self._context.model_name}': tensor '{name}' has no fixed number of dimensions",
+            raise self._context.failure(
+                f"tensor '{name}' has no fixed number of dimensions",
                 hint="export the model again with the number of dimensions fixed",
             )
         shape = tuple(-1 if size.is_dynamic else size.get_length() for size in partial)
@@ -102,36 +108,59 @@ class OpenvinoInstance:
 
     per_request = False
 
-    def __init__(self, place: Placement, request: Any, outputs: dict[str, Any]) -> None:
+    def __init__(self, place: Placement, request: Any, outputs: dict[str, Any], scalars: Scalars) -> None:
         self.name, self.kind, self.device = place.name, place.kind, place.device
         self._request = request
         self._outputs = outputs
+        self._scalars = scalars
 
-    def execute(self, inputs: dict[str, "np.ndarray[Any, Any]"]) -> Mapping[str, "np.ndarray[Any, Any]"]:
+    def execute(self, inputs: "dict[str, Array]") -> "Mapping[str, Array]":
         """Run the request; other Python threads go on meanwhile.
 
-        Inputs are used where they are. Outputs are copied out: the request writes the next ones over them.
+        Inputs are used where they are. Outputs are copied out of the request's memory, which the next execution
+        writes over: an array that was handed out stays as it is.
         """
+        self._scalars.enter(inputs)
+        given = {name: _plain(array) for name, array in inputs.items()}
         try:
-            values = self._request.infer(inputs, share_inputs=True, share_outputs=False)
+            values = self._request.infer(given, share_inputs=True, share_outputs=False)
         except RuntimeError as error:
-            raise BackendError(f"openvino error: {error}") from error
-        return {name: values[port] for name, port in self._outputs.items()}
+            raise BackendError(f"openvino error: {_said(error)}") from error
+        return self._scalars.leave({name: _typed(values[port], port) for name, port in self._outputs.items()})
 
     def close(self) -> None:
         """Let go of the request."""
         self._request = None
 
 
-def _port_name(port: Any) -> str:
-    """A port without a name, as some outputs are, is called by its place."""
-    return str(port.get_any_name()) if port.get_names() else f"output_{port.get_index()}"
+def _plain(array: "Array") -> "Array":
+    """OpenVINO takes strings as numpy's of fixed width, which lose only zero bytes at their ends."""
+    return array.astype("S") if array.dtype.kind == "O" else array
+
+
+def _typed(array: "Array", port: Any) -> "Array":
+    """Numpy has no bfloat16, and OpenVINO shows its bits as float16; its strings are of fixed width."""
+    if array.dtype.kind == "U":
+        import numpy as np
+
+        return np.array([element.encode() for element in array.ravel()], dtype=object).reshape(array.shape)
+    if array.dtype == "float16" and port.get_element_type().get_type_name() == "bf16":
+        import ml_dtypes
+
+        return array.view(ml_dtypes.bfloat16)
+    return array
+
+
+def _said(error: RuntimeError) -> str:
+    """Take OpenVINO's own places in its source out of what it says."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return " ".join(line for line in lines if line and not line.startswith("Exception from "))
 
 
 @cache
-def _openvino() -> tuple[Any, Any]:
+def _core() -> Any:
     try:
         import openvino
     except ImportError:
         raise missing("openvino", "openvino") from None
-    return openvino, openvino.Core()
+    return openvino.Core()

@@ -1,5 +1,6 @@
 """Where the instances of a model go: its groups spread over the devices there are. A function of values."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from windlass.config import ModelConfig
@@ -16,33 +17,35 @@ class Placement:
     device: int
 
 
-def placements(config: ModelConfig, gpus: int) -> list[Placement]:
-    """Spread the instance groups of a normalised configuration over ``gpus`` devices and the CPU.
+def placements(config: ModelConfig, count_gpus: Callable[[], int]) -> list[Placement]:
+    """Spread the instance groups of a normalised configuration over the GPUs and the CPU.
 
-    ``KIND_AUTO`` takes the GPUs where there are any. Raises ``BackendError`` for a GPU that is not there.
+    GPUs are counted only where a group may want one; ``KIND_AUTO`` takes them where there are any. Raises
+    ``BackendError`` for a GPU that is not there.
     """
-    return [place for group in config.instance_group for place in _group(config, group, gpus)]
+    return [place for group in config.instance_group for place in _group(config, group, count_gpus)]
 
 
-def _group(config: ModelConfig, group: ModelInstanceGroup, gpus: int) -> list[Placement]:
-    wants_gpu = group.kind == ModelInstanceGroup.KIND_GPU
-    if group.kind == ModelInstanceGroup.KIND_AUTO:
-        wants_gpu = gpus > 0 or bool(group.gpus)
-    if not wants_gpu:
-        kind = "MODEL" if group.kind == ModelInstanceGroup.KIND_MODEL else "CPU"
+def no_gpus() -> int:
+    """Count for a backend that does not drive GPUs."""
+    return 0
+
+
+def _group(config: ModelConfig, group: ModelInstanceGroup, count_gpus: Callable[[], int]) -> list[Placement]:
+    if group.kind in {ModelInstanceGroup.KIND_CPU, ModelInstanceGroup.KIND_MODEL}:
+        kind = ModelInstanceGroup.Kind.Name(group.kind).removeprefix("KIND_")
         return [Placement(f"{group.name}_{index}", kind, 0) for index in range(group.count)]
+    gpus = count_gpus()
+    if gpus == 0 and group.kind == ModelInstanceGroup.KIND_AUTO and not group.gpus:
+        return [Placement(f"{group.name}_{index}", "CPU", 0) for index in range(group.count)]
     prefix = f"instance group {group.name} of model {config.name}"
     if gpus == 0:
-        raise BackendError(
-            f"{prefix} has kind KIND_GPU but no GPUs are available",
-            hint="use KIND_CPU, or KIND_AUTO for both",
-        )
+        hint = "use KIND_CPU, or KIND_AUTO, which takes a GPU where there is one"
+        raise BackendError(f"{prefix} has kind KIND_GPU but no GPUs are available", hint=hint)
     devices = list(group.gpus) or list(range(gpus))
     for device in devices:
         if not 0 <= device < gpus:
-            raise BackendError(
-                f"{prefix} specifies invalid or unsupported gpu id {device}",
-                hint=f"there are 0 to {gpus - 1}",
-            )
+            message = f"{prefix} specifies invalid or unsupported gpu id {device}"
+            raise BackendError(message, hint=f"there are 0 to {gpus - 1}")
     spots = [device for device in devices for _ in range(group.count)]
     return [Placement(f"{group.name}_{index}", "GPU", device) for index, device in enumerate(spots)]

@@ -1,109 +1,191 @@
 """PyTorch: TorchScript (``model.pt``) and exported programs (``model.pt2``).
 
-Inputs go to ``forward()`` by the names of its arguments, by ``<anything>__<index>``, or in the order of the
-configuration; outputs by ``<anything>__<index>``, by key where the model returns a dictionary, or in order.
+An exported program tells its inputs and outputs, and so needs no configuration; outputs that it does not name are
+called ``output__<index>``. A TorchScript file does not.
+
+Instances on one device share the module, since inference changes nothing; a model whose ``forward()`` writes to its
+own buffers asks for one each with ``ENABLE_WEIGHT_SHARING: false``. PyTorch has one pool of threads for the whole
+process: of several models that set ``INTRA_OP_THREAD_COUNT`` the last one wins.
 """
 
+import contextlib
 import inspect
-import re
+import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from windlass.backends.backend import LoadContext, missing
+from windlass.backends.binding import Binding, Forward
 from windlass.backends.placement import Placement, placements
-from windlass.config import ModelConfig
+from windlass.backends.signature import Scalars, Signature, TensorSignature
+from windlass.config import ModelConfig, normalise
 from windlass.errors import BackendError
 
 if TYPE_CHECKING:
     import numpy as np
 
-_PLACE = re.compile(r".+__(\d+)$")
+    Array = np.ndarray[Any, Any]
+
+_TYPES = {
+    "bool": "TYPE_BOOL",
+    "uint8": "TYPE_UINT8",
+    "uint16": "TYPE_UINT16",
+    "uint32": "TYPE_UINT32",
+    "uint64": "TYPE_UINT64",
+    "int8": "TYPE_INT8",
+    "int16": "TYPE_INT16",
+    "int32": "TYPE_INT32",
+    "int64": "TYPE_INT64",
+    "float16": "TYPE_FP16",
+    "bfloat16": "TYPE_BF16",
+    "float32": "TYPE_FP32",
+    "float64": "TYPE_FP64",
+}
 
 
-def open(context: LoadContext) -> "TorchModel":  # noqa: A001 - the verb of every backend
-    """Read a model's file. Inputs and outputs have to be in the configuration: the file does not tell them."""
+def open(context: LoadContext) -> "TorchModel":
+    """Read a model's file and complete its configuration, as far as the file tells."""
     return TorchModel(context)
 
 
 class TorchModel:
-    """A model's file, and how its inputs and outputs are found."""
+    """A model's file. It is read once for each device."""
 
     def __init__(self, context: LoadContext) -> None:
         self._context = context
         self._torch = _torch()
+        self._set_threads()
         self._file = context.model_file("model.pt", "model.pt2")
-        self.config = context.config
-        if not (context.config.input and context.config.output):
-            raise BackendError(
-                f"unable to load model '{context.model_name}': its config.pbtxt must specify inputs and outputs, "
-                "which a PyTorch file does not tell",
+        self._exported = self._file.suffix == ".pt2"
+        self._signature = Signature((), ())
+        self._forward = Forward(())
+        self._modules: dict[str, Any] = {}
+        self.config = self._completed(context.config)
+
+    def _set_threads(self) -> None:
+        torch, context = self._torch, self._context
+        if threads := context.whole_number("INTRA_OP_THREAD_COUNT", context.whole_number("NUM_THREADS", 0)):
+            torch.set_num_threads(threads)
+        other = context.whole_number("NUM_INTEROP_THREADS", 0)
+        if threads := context.whole_number("INTER_OP_THREAD_COUNT", other):
+            # PyTorch allows this once, and asking for what is set already would be an error too.
+            with contextlib.suppress(RuntimeError):
+                torch.set_num_interop_threads(threads)
+
+    def _completed(self, config: ModelConfig) -> ModelConfig:
+        if self._exported:
+            first = placements(normalise(config, self._context.model_name), self._count_gpus)[0]
+            self._module(_device(first))
+            return self._signature.complete(config, self._context.whole_number("default-max-batch-size", 4))
+        if not (config.input and config.output):
+            raise self._context.failure(
+                "its config.pbtxt must specify inputs and outputs, which a TorchScript file does not tell",
                 hint="add `input { name: ... data_type: ... dims: ... }` and `output { ... }`",
             )
-        if threads := context.whole_number("INTRA_OP_THREAD_COUNT", 0):
-            self._torch.set_num_threads(threads)
+        return config
 
     def instances(self, config: ModelConfig) -> list["TorchInstance"]:
-        """Load the model once for each device; instances of one device share it, since inference changes nothing."""
-        cuda = self._torch.cuda
-        modules: dict[str, Any] = {}
+        """Make the instances."""
+        shared = self._context.switch("ENABLE_WEIGHT_SHARING", default=True)
+        scalars = self._signature.scalars(config) if self._exported else Scalars((), ())
         made = []
-        for place in placements(config, cuda.device_count() if cuda.is_available() else 0):
-            device = f"cuda:{place.device}" if place.kind == "GPU" else "cpu"
-            if device not in modules:
-                modules[device] = self._load(device)
-            made.append(TorchInstance(place, modules[device], device, _Binding(config, modules[device])))
+        for place in placements(config, self._count_gpus):
+            device = _device(place)
+            module = self._module(device)
+            if not shared:
+                del self._modules[device]
+            runner = _Runner(self._context, device)
+            made.append(TorchInstance(place, module, Binding(config, self._forward), runner, scalars))
         return made
 
-    def _load(self, device: str) -> Any:
-        torch, name = self._torch, self._context.model_name
-        try:
-            with warnings.catch_warnings():
-                # PyTorch announces the end of TorchScript at every load; the file is what it is.
-                warnings.simplefilter("ignore")
-                if _is_exported(self._file):
-                    return torch.export.load(str(self._file)).module().to(device)
-                return torch.jit.load(str(self._file), map_location=device).eval()
-        except Exception as error:  # anything may be in the file
-            raise BackendError(f"unable to load model '{name}': failed to load `{self._file}`: {error}") from error
+    def _count_gpus(self) -> int:
+        cuda = self._torch.cuda
+        return int(cuda.device_count()) if cuda.is_available() else 0
+
+    def _module(self, device: str) -> Any:
+        if device not in self._modules:
+            try:
+                with _quiet():
+                    read = self._read_exported if self._exported else self._read_script
+                    self._modules[device] = read(device)
+            except BackendError:
+                raise
+            except Exception as error:  # anything may be in the file
+                raise self._context.failure(f"failed to load `{self._file}`: {error}") from error
+        return self._modules[device]
+
+    def _read_script(self, device: str) -> Any:
+        module = self._torch.jit.load(str(self._file), map_location=device).eval()
+        arguments = [argument for argument in module.forward.schema.arguments if argument.name != "self"]
+        names = tuple(argument.name for argument in arguments)
+        single = len(arguments) == 1 and arguments[0].type.kind() == "DictType"
+        self._forward = Forward(names, takes_dictionary=single)
+        return module
+
+    def _read_exported(self, device: str) -> Any:
+        program = self._torch.export.load(str(self._file))
+        module = program.module().to(device)
+        positional, by_name = program.call_spec.in_spec.children_specs
+        names = tuple(inspect.signature(module.forward).parameters)
+        self._forward = Forward(names[: positional.num_children], tuple(by_name.context or ()))
+        self._signature = self._read_signature(program)
+        return module
+
+    def _read_signature(self, program: Any) -> Signature:
+        values = {node.name: node.meta.get("val") for node in program.graph.nodes}
+        inputs = program.graph_signature.user_inputs
+        names = (*self._forward.arguments, *self._forward.by_name_only)
+        if len(names) != len(inputs):
+            raise self._context.failure(
+                f"forward({', '.join(names)}) takes {len(inputs)} tensors in these arguments",
+                hint="export it with one tensor for each argument",
+            )
+        outputs = program.graph_signature.user_outputs
+        spec = program.call_spec.out_spec
+        keys = spec.context if spec.type is dict else [f"output__{index}" for index in range(len(outputs))]
+        return Signature(
+            tuple(self._tensor(name, values.get(node)) for name, node in zip(names, inputs, strict=True)),
+            tuple(self._tensor(str(name), values.get(node)) for name, node in zip(keys, outputs, strict=True)),
+        )
+
+    def _tensor(self, name: str, value: Any) -> TensorSignature:
+        element = str(getattr(value, "dtype", type(value).__name__)).removeprefix("torch.")
+        if element not in _TYPES:
+            raise self._context.failure(f"tensor '{name}' has type {element}, which is not served")
+        shape = tuple(size if isinstance(size, int) else -1 for size in value.shape)
+        return TensorSignature(name, _TYPES[element], shape)
 
 
-def _is_exported(file: Path) -> bool:
-    return file.suffix == ".pt2"
+def _device(place: Placement) -> str:
+    return f"cuda:{place.device}" if place.kind == "GPU" else "cpu"
 
 
-class _Binding:
-    """Which input goes where, and which output is found where."""
+class _Runner:
+    """What surrounds every call: no gradients, and what else the configuration asks for."""
 
-    def __init__(self, config: ModelConfig, module: Any) -> None:
-        names = [input_.name for input_ in config.input]
-        arguments = _argument_names(module)
-        places = [_PLACE.match(name) for name in names]
-        self.keywords: list[str] = []
-        if set(names) <= set(arguments):
-            self.order = [name for name in arguments if name in names]
-            # Arguments that stand at the front can be given in order, which TorchScript requires of some.
-            if self.order != arguments[: len(self.order)]:
-                self.keywords, self.order = self.order, []
-        elif all(places):
-            self.order = [name for _, name in sorted(zip((int(p[1]) for p in places if p), names, strict=True))]
-        else:
-            self.order = names
-        outputs = [output.name for output in config.output]
-        found = [_PLACE.match(name) for name in outputs]
-        self.outputs = {
-            name: int(match[1]) if match and all(found) else index
-            for index, (name, match) in enumerate(zip(outputs, found, strict=True))
-        }
+    def __init__(self, context: LoadContext, device: str) -> None:
+        torch = _torch()
+        self.device = device
+        self._inference = context.switch("INFERENCE_MODE", default=True)
+        self._plain = context.switch("DISABLE_OPTIMIZED_EXECUTION", default=False)
+        self._without_cudnn = context.switch("DISABLE_CUDNN", default=False) and device != "cpu"
+        self._cleaning = context.switch("ENABLE_CACHE_CLEANING", default=False) and device != "cpu"
+        self._torch = torch
 
-
-def _argument_names(module: Any) -> list[str]:
-    schema = getattr(module.forward, "schema", None)
-    if schema is not None:
-        return [argument.name for argument in schema.arguments if argument.name != "self"]
-    return list(inspect.signature(module.forward).parameters)
+    @contextlib.contextmanager
+    def around(self) -> Iterator[None]:
+        torch = self._torch
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(torch.inference_mode() if self._inference else torch.no_grad())
+            if self._plain:
+                stack.enter_context(torch.jit.optimized_execution(False))
+            if self._without_cudnn:
+                stack.enter_context(torch.backends.cudnn.flags(enabled=False))
+            yield
+        if self._cleaning:
+            torch.cuda.empty_cache()
 
 
 class TorchInstance:
@@ -111,60 +193,69 @@ class TorchInstance:
 
     per_request = False
 
-    def __init__(self, place: Placement, module: Any, device: str, binding: _Binding) -> None:
+    def __init__(self, place: Placement, module: Any, binding: Binding, runner: _Runner, scalars: Scalars) -> None:
         self.name, self.kind, self.device = place.name, place.kind, place.device
         self._module = module
-        self._target = device
         self._binding = binding
-        self._torch = _torch()
+        self._runner = runner
+        self._scalars = scalars
 
-    def execute(self, inputs: dict[str, "np.ndarray[Any, Any]"]) -> Mapping[str, "np.ndarray[Any, Any]"]:
+    def execute(self, inputs: "dict[str, Array]") -> "Mapping[str, Array]":
         """Call ``forward()``; other Python threads go on while operators compute."""
-        binding = self._binding
-        tensors = {name: self._tensor(array) for name, array in inputs.items()}
+        self._scalars.enter(inputs)
         try:
-            with self._torch.inference_mode():
-                result = self._module(
-                    *(tensors[name] for name in binding.order),
-                    **{name: tensors[name] for name in binding.keywords},
-                )
-                return self._arrays(result)
+            with self._runner.around():
+                tensors = {name: _to_tensor(array, self._runner.device) for name, array in inputs.items()}
+                found = self._binding.outputs(self._binding.call(self._module, tensors))
+                arrays = {name: _to_array(value) for name, value in found.items()}
+        except BackendError:
+            raise
         except Exception as error:  # operators raise what they like
             raise BackendError(f"PyTorch execute failure: {error}") from error
+        return self._scalars.leave(arrays)
 
     def close(self) -> None:
         """Let go of the module."""
         self._module = None
 
-    def _tensor(self, array: "np.ndarray[Any, Any]") -> Any:
-        if array.dtype.kind == "O":
-            return [element.decode() for element in array.ravel()]
-        if array.dtype.name == "bfloat16":
-            return self._torch.from_numpy(array.view("int16")).view(self._torch.bfloat16).to(self._target)
-        return self._torch.from_numpy(array).to(self._target)
 
-    def _arrays(self, result: Any) -> dict[str, "np.ndarray[Any, Any]"]:
-        outputs = self._binding.outputs
-        if isinstance(result, dict):
-            return {name: self._array(result[name]) for name in outputs}
-        if not isinstance(result, Sequence) or (result and isinstance(result[0], str)):
-            result = (result,)
-        if len(result) <= max(outputs.values()):
-            raise BackendError(f"the model returned {len(result)} outputs, the configuration names {len(outputs)}")
-        return {name: self._array(result[place]) for name, place in outputs.items()}
+def _to_tensor(array: "Array", device: str) -> Any:
+    torch = _torch()
+    if array.dtype.kind == "O":
+        return [element.decode() for element in array.ravel()]
+    if array.dtype.name == "bfloat16":
+        return torch.from_numpy(array.view("int16")).view(torch.bfloat16).to(device)
+    return torch.from_numpy(array).to(device)
 
-    def _array(self, value: Any) -> "np.ndarray[Any, Any]":
-        import numpy as np
 
-        if not isinstance(value, self._torch.Tensor):
-            return np.array(value, dtype=object)
-        tensor = value.detach().cpu().contiguous()
-        if tensor.dtype == self._torch.bfloat16:
-            import ml_dtypes
+def _to_array(value: Any) -> "Array":
+    import numpy as np
 
-            array: np.ndarray[Any, Any] = tensor.view(self._torch.int16).numpy().view(ml_dtypes.bfloat16)
-            return array
-        return np.asarray(tensor.numpy())
+    torch = _torch()
+    if not isinstance(value, torch.Tensor):
+        return np.array(value, dtype=object)
+    tensor = value.detach().cpu().contiguous()
+    if tensor.dtype == torch.bfloat16:
+        import ml_dtypes
+
+        bits: Array = tensor.view(torch.int16).numpy()
+        return bits.view(ml_dtypes.bfloat16)
+    array: Array = tensor.numpy()
+    return array
+
+
+_READING = threading.Lock()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep PyTorch from announcing the end of TorchScript at every load: the file is what it is.
+
+    One load at a time: what Python knows of warnings is one list for all threads.
+    """
+    with _READING, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 @cache

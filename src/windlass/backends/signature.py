@@ -1,11 +1,18 @@
-"""What a model file says of its inputs and outputs, against what the configuration says: completed, or refused."""
+"""What a model file says of its inputs and outputs, against the configuration: completed, or refused."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 from windlass.config import ModelConfig
 from windlass.config.datatypes import BY_CONFIG, BY_NUMBER
 from windlass.errors import BackendError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Arrays = dict[str, np.ndarray[Any, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,29 +37,29 @@ class Signature:
         full.CopyFrom(config)
         if not (config.input and config.output):
             self._derive_batching(full, default_max_batch_size)
-        batching = full.max_batch_size > 0
         for tensors, given in ((self.inputs, full.input), (self.outputs, full.output)):
             if not given:
                 for tensor in tensors:
-                    dims = tensor.shape[1:] if batching else tensor.shape
+                    dims = tensor.shape[1:] if full.max_batch_size > 0 else tensor.shape
+                    # A configuration has no scalars: they are arrays of one, see `Scalars`.
                     given.add(name=tensor.name, data_type=BY_CONFIG[tensor.data_type].number, dims=dims or (1,))
         self._check(full)
         return full
 
     def _derive_batching(self, config: ModelConfig, default_max_batch_size: int) -> None:
-        """A file whose every first dimension is open can be batched."""
+        """A file whose every first dimension is open can be batched, unless the user counted that one in."""
         tensors = (*self.inputs, *self.outputs)
-        open_ended = all(tensor.shape[:1] == (-1,) and len(tensor.shape) > 1 for tensor in tensors)
-        if open_ended and config.max_batch_size == 0:
+        ranks = {tensor.name: len(tensor.shape) for tensor in tensors}
+        counted_in = any(len(given.dims) == ranks.get(given.name) for given in _declared(config))
+        if not counted_in and config.max_batch_size == 0 and all(tensor.shape[:1] == (-1,) for tensor in tensors):
             config.max_batch_size = default_max_batch_size
         if config.max_batch_size > 1 and not config.WhichOneof("scheduling_choice"):
             config.dynamic_batching.SetInParent()
 
     def _check(self, config: ModelConfig) -> None:
-        name = config.name
         if len(config.input) != len(self.inputs):
             raise BackendError(
-                f"unable to load model '{name}', configuration expects {len(config.input)} inputs, "
+                f"unable to load model '{config.name}', configuration expects {len(config.input)} inputs, "
                 f"model provides {len(self.inputs)}"
             )
         for kind, tensors, given in (
@@ -65,45 +72,82 @@ class Signature:
                 if tensor is None:
                     allowed = ", ".join(sorted(known))
                     raise BackendError(f"unexpected inference {kind} '{declared.name}', allowed {kind}s are: {allowed}")
-                wanted = BY_NUMBER[declared.data_type].config if declared.data_type in BY_NUMBER else "TYPE_INVALID"
-                if wanted != tensor.data_type:
-                    raise BackendError(
-                        f"unable to load model '{name}', configuration expects datatype {wanted} for {kind} "
-                        f"'{tensor.name}', model provides {tensor.data_type}"
-                    )
+                _check_type(config.name, kind, tensor, declared.data_type)
                 _check_shape(config, tensor, list(declared.dims))
+
+    def scalars(self, config: ModelConfig) -> "Scalars":
+        """Tell the tensors that have one dimension less in the file than in the completed configuration."""
+        files = {tensor.name: len(tensor.shape) for tensor in (*self.inputs, *self.outputs)}
+        batch = 1 if config.max_batch_size > 0 else 0
+        return Scalars(
+            tuple(given.name for given in config.input if files[given.name] == batch + len(given.dims) - 1),
+            tuple(
+                (given.name, batch + len(given.dims))
+                for given in config.output
+                if files[given.name] == batch + len(given.dims) - 1
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Scalars:
+    """Tensors without dimensions, but perhaps a batch's, in the file; to clients they are arrays of one."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[tuple[str, int], ...]
+
+    def enter(self, arrays: "Arrays") -> None:
+        """Take the last dimension away, in place."""
+        for name in self.inputs:
+            arrays[name] = arrays[name].reshape(arrays[name].shape[:-1])
+
+    def leave(self, arrays: "Arrays") -> "Arrays":
+        """Put the last dimension back, in place."""
+        for name, rank in self.outputs:
+            # A file that does not tell a shape looks like a scalar: the array itself tells.
+            if arrays[name].ndim == rank - 1:
+                arrays[name] = arrays[name][..., None]
+        return arrays
+
+
+def _declared(config: ModelConfig) -> Iterable[Any]:
+    return chain(config.input, config.output)
+
+
+def _check_type(model: str, kind: str, tensor: TensorSignature, number: int) -> None:
+    wanted = BY_NUMBER[number].config if number in BY_NUMBER else "TYPE_INVALID"
+    if wanted != tensor.data_type:
+        raise BackendError(
+            f"unable to load model '{model}', configuration expects datatype {wanted} for {kind} "
+            f"'{tensor.name}', model provides {tensor.data_type}"
+        )
 
 
 def _check_shape(config: ModelConfig, tensor: TensorSignature, dims: Sequence[int]) -> None:
     prefix = f"model '{config.name}', tensor '{tensor.name}':"
     shape = list(tensor.shape)
+    expects = f"{prefix} the model expects {len(shape)} dimensions (shape {_text(shape)}) but the model configuration"
     if config.max_batch_size > 0:
         if not shape or shape[0] != -1:
             raise BackendError(
-                f"{prefix} for the model to support batching the shape should have at least 1 dimension and the "
-                f"first dimension must be -1; but shape expected by the model is {_text(shape)}"
+                f"{prefix} for the model to support batching the shape should have at least 1 dimension and "
+                f"the first dimension must be -1; but shape expected by the model is {_text(shape)}"
             )
         full = [-1, *dims]
-        if not _fits(shape, full):
+        if not _fits(shape[1:], dims):
             raise BackendError(
-                f"{prefix} the model expects {len(shape)} dimensions (shape {_text(shape)}) but the model "
-                f"configuration specifies {len(full)} dimensions (an initial batch dimension because max_batch_size > 0 followed "
-                f"by the explicit tensor shape, making complete shape {_text(full)})"
+                f"{expects} specifies {len(full)} dimensions (an initial batch dimension because max_batch_size "
+                f"> 0 followed by the explicit tensor shape, making complete shape {_text(full)})"
             )
     elif not _fits(shape, dims):
-        raise BackendError(
-            f"{prefix} the model expects {len(shape)} dimensions (shape {_text(shape)}) but the model configuration "
-            f"specifies {len(dims)} dimensions (shape {_text(dims)})"
-        )
+        raise BackendError(f"{expects} specifies {len(dims)} dimensions (shape {_text(dims)})")
 
 
 def _fits(shape: Sequence[int], dims: Sequence[int]) -> bool:
-    """A size may be narrower in the configuration than in the file, never wider. A scalar is an array of one."""
+    """Sizes may be narrower in the configuration than in the file, never wider; a scalar is an array of one."""
     if not shape:
         return list(dims) == [1]
-    return len(shape) == len(dims) and all(
-        model == -1 or model == given for model, given in zip(shape, dims, strict=True)
-    )
+    return len(shape) == len(dims) and all(model in (-1, given) for model, given in zip(shape, dims, strict=True))
 
 
 def _text(shape: Sequence[int]) -> str:

@@ -1,15 +1,20 @@
 """What Python models written for Triton import as ``triton_python_backend_utils``: its names, over this process.
 
-The classes are slim, since one of each is made for every tensor and request of a batch.
+The classes are slim, since one of each is made for every tensor and request of a batch. What is not here, such as
+calls of other models or responses sent one by one, says that windlass does not offer it when it is asked for.
 """
 
 import json
 import struct
+import sys
 from collections.abc import Iterable, Mapping, Sequence
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from windlass.backends.python import dlpack
+from windlass.backends.python.triton_config import ModelConfig as ModelConfig
 from windlass.config.datatypes import BY_CONFIG, BY_NUMBER, numpy_dtype, of_array
 
 if TYPE_CHECKING:
@@ -18,7 +23,14 @@ if TYPE_CHECKING:
 TRITONSERVER_REQUEST_FLAG_SEQUENCE_START = 1
 TRITONSERVER_REQUEST_FLAG_SEQUENCE_END = 2
 
+# The name under which a model's own module carries its folder.
+MODEL_DIR = "__windlass_model_dir__"
+
 Array = np.ndarray[Any, Any]
+
+
+def _not_offered(name: str) -> AttributeError:
+    return AttributeError(f"`{name}` is not offered by this version of windlass")
 
 
 class TritonError:
@@ -52,7 +64,7 @@ class TritonModelException(Exception):
 
 
 class Tensor:
-    """A named array. Arrays with gaps in memory are copied."""
+    """A named array. It is not copied: what a model returns must stay as it is until it has been sent."""
 
     __slots__ = ("_array", "_name")
 
@@ -82,10 +94,12 @@ class Tensor:
 
     def to_dlpack(self) -> Any:
         """Return a DLPack capsule over the same memory."""
-        return self._array.__dlpack__()
+        return dlpack.to_capsule(self._array)
 
-    def __dlpack__(self, stream: Any = None) -> Any:
-        return self._array.__dlpack__(stream=stream)
+    def __dlpack__(self, *, stream: Any = None, **_: Any) -> Any:
+        if stream is not None:
+            raise BufferError("memory of the CPU belongs to no stream")
+        return dlpack.to_capsule(self._array)
 
     def __dlpack_device__(self) -> Any:
         return self._array.__dlpack_device__()
@@ -93,7 +107,7 @@ class Tensor:
     @staticmethod
     def from_dlpack(name: str, tensor: Any) -> "Tensor":
         """Take over anything that speaks DLPack."""
-        return Tensor(name, np.from_dlpack(tensor))
+        return Tensor(name, dlpack.from_tensor(tensor))
 
 
 class InferenceRequest:
@@ -135,6 +149,9 @@ class InferenceRequest:
     def is_cancelled(self) -> bool:
         """Tell whether the client went away."""
         return self._request.is_cancelled()
+
+    def __getattr__(self, name: str) -> Any:
+        raise _not_offered(f"InferenceRequest.{name}")
 
 
 class InferenceResponse:
@@ -203,84 +220,6 @@ class Logger:
         Logger.log(message, Logger.VERBOSE)
 
 
-class ModelConfig:
-    """The configuration that ``auto_complete_config`` completes."""
-
-    def __init__(self, members: dict[str, Any]) -> None:
-        self._members = members
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the configuration in its JSON form."""
-        return self._members
-
-    def set_max_batch_size(self, size: int) -> None:
-        """Set the largest batch; raises ``ValueError`` where the configuration has a larger one."""
-        given = self._members.get("max_batch_size", 0)
-        if given > size:
-            name = self._members.get("name", "")
-            raise ValueError(
-                f"configuration specified max-batch-size {given}, but in auto_complete_config function for model "
-                f"'{name}' specified max-batch-size {size}"
-            )
-        self._members["max_batch_size"] = size
-
-    def set_dynamic_batching(self) -> None:
-        """Turn dynamic batching on, unless another way of scheduling is configured."""
-        if not {"sequence_batching", "ensemble_scheduling"} & self._members.keys():
-            self._members.setdefault("dynamic_batching", {})
-
-    def set_model_transaction_policy(self, policy: dict[str, bool]) -> None:
-        """Say whether requests have any number of answers."""
-        unknown = policy.keys() - {"decoupled"}
-        if unknown:
-            raise ValueError(
-                f"model transaction policy has unknown properties {sorted(unknown)}: only `decoupled` is known"
-            )
-        self._members["model_transaction_policy"] = {"decoupled": policy.get("decoupled", False)}
-
-    def add_input(self, tensor: dict[str, Any]) -> None:
-        """Add an input; raises ``ValueError`` where the configuration says otherwise."""
-        self._add("input", tensor, {"name", "data_type", "dims", "optional"})
-
-    def add_output(self, tensor: dict[str, Any]) -> None:
-        """Add an output; raises ``ValueError`` where the configuration says otherwise."""
-        self._add("output", tensor, {"name", "data_type", "dims"})
-
-    def _add(self, kind: str, tensor: dict[str, Any], allowed: set[str]) -> None:
-        model = self._members.get("name", "")
-        if unknown := tensor.keys() - allowed:
-            raise ValueError(
-                f"{kind} '{tensor.get('name', '')}' in model '{model}' has unknown properties {sorted(unknown)}"
-            )
-        for needed in ("name", "data_type", "dims"):
-            if needed not in tensor:
-                raise ValueError(
-                    f"{kind} '{tensor.get('name', '')}' in model '{model}' is missing '{needed}' property."
-                )
-        given = self._members.setdefault(kind, [])
-        for other in given:
-            if other["name"] == tensor["name"]:
-                return _agree(model, kind, other, tensor)
-        given.append({**tensor, "dims": [int(size) for size in tensor["dims"]]})
-        return None
-
-
-def _agree(model: str, kind: str, given: dict[str, Any], tensor: dict[str, Any]) -> None:
-    name = tensor["name"]
-    if given.get("data_type", "TYPE_INVALID") not in ("TYPE_INVALID", tensor["data_type"]):
-        raise ValueError(
-            f"unable to load model '{model}', configuration expects datatype {given['data_type']} for {kind} '{name}', "
-            f"model provides {tensor['data_type']}"
-        )
-    dims = [int(size) for size in tensor["dims"]]
-    if given.get("dims") and list(given["dims"]) != dims:
-        raise ValueError(
-            f"model '{model}', tensor '{name}': the model expects dims {dims} but the model configuration specifies "
-            f"dims {list(given['dims'])}"
-        )
-    given.update(data_type=tensor["data_type"], dims=dims)
-
-
 def get_input_tensor_by_name(request: InferenceRequest, name: str) -> Tensor | None:
     """Return an input of a request; ``None`` when it has no such input."""
     array = request._request.inputs.get(name)  # both halves of one module
@@ -345,5 +284,15 @@ def deserialize_bytes_tensor(encoded: bytes) -> Array:
     return np.array(elements, dtype=np.object_)
 
 
+def get_model_dir() -> str:
+    """Return the folder of the version whose code is asking."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if MODEL_DIR in frame.f_globals:
+            return str(frame.f_globals[MODEL_DIR])
+        frame = frame.f_back
+    raise TritonModelException("get_model_dir() was called outside of a model")
+
+
 def __getattr__(name: str) -> Any:
-    raise AttributeError(f"`triton_python_backend_utils.{name}` is not offered by this version of windlass")
+    raise _not_offered(f"triton_python_backend_utils.{name}")

@@ -1,0 +1,99 @@
+"""Imports a ``model.py`` as a module of its own, and shows the user's part of a traceback.
+
+The model's folder and the version's are importable, for as long as the model is loaded. Two models may each have a
+``preprocessing.py``: what another model, or an earlier load of this one, imported under a name is forgotten before
+the file is imported. The place to import a neighbour is therefore the top of the file.
+"""
+
+import importlib
+import importlib.util
+import itertools
+import sys
+import sysconfig
+import threading
+import traceback
+import weakref
+from collections.abc import Sequence
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import CodeType, ModuleType
+
+from windlass.backends.backend import LoadContext
+
+_PREFIX = "windlass_model_"
+_LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+_importing = threading.Lock()
+_numbers = itertools.count(1)
+# Of every loaded model, the latest first; a folder stands here once for each version that is loaded.
+_folders: list[str] = []
+
+
+class ModelFile:
+    """An imported file. It stays imported until the last reference to this object goes."""
+
+    def __init__(self, context: LoadContext, path: Path) -> None:
+        self.path = path
+        name = f"{_PREFIX}{next(_numbers)}"
+        loader = _Loader(name, str(path))
+        spec = importlib.util.spec_from_loader(name, loader)
+        if spec is None:
+            raise context.failure(f"`{path}` is no Python file")
+        self.module = importlib.util.module_from_spec(spec)
+        folders = [str(context.version_dir), str(context.model_dir)]
+        with _importing:
+            _make_importable(folders)
+            sys.modules[name] = self.module
+            forget = weakref.finalize(self, _forget, name, folders)
+            try:
+                loader.exec_module(self.module)
+            except BaseException as error:  # a model may call sys.exit() as well
+                forget()
+                raise context.failure(self.traceback(error)) from error
+
+    def traceback(self, error: BaseException) -> str:
+        """Return the exception and where in the user's code it came from, the innermost place first."""
+        frames = traceback.extract_tb(error.__traceback__)
+        first = next((i for i, frame in enumerate(frames) if frame.filename == str(self.path)), len(frames))
+        text = "".join(traceback.format_exception_only(error)).strip()
+        places = [
+            f"  {frame.filename}({frame.lineno}): {frame.name}"
+            for frame in reversed(frames[first:])
+            if not frame.filename.startswith((*_LIBRARIES, "<"))
+        ]
+        return "\n".join([text, "", "At:", *places]) if places else text
+
+
+class _Loader(SourceFileLoader):
+    """Compiles every time: what Python keeps beside a file is taken for new when both are of one second."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        code: CodeType = self.source_to_code(self.get_data(path), path)
+        return code
+
+
+def _make_importable(folders: Sequence[str]) -> None:
+    from windlass.backends.python import triton_python_backend_utils
+
+    sys.modules.setdefault("triton_python_backend_utils", triton_python_backend_utils)
+    own = {path.stem for folder in folders for path in Path(folder).iterdir()}
+    for name, module in list(sys.modules.items()):
+        clashes = name.partition(".")[0] in own and _lies_in(module, _folders)
+        if not name.startswith(_PREFIX) and (clashes or _lies_in(module, folders)):
+            del sys.modules[name]
+    _folders[:0] = folders
+    sys.path[:0] = folders
+    importlib.invalidate_caches()
+
+
+def _lies_in(module: ModuleType, folders: Sequence[str]) -> bool:
+    file = getattr(module, "__file__", None) or ""
+    return any(file.startswith(f"{folder}/") for folder in folders)
+
+
+def _forget(name: str, folders: Sequence[str]) -> None:
+    sys.modules.pop(name, None)
+    for folder in folders:
+        _folders.remove(folder)
+        if folder in sys.path:
+            sys.path.remove(folder)
