@@ -158,9 +158,7 @@ impl Scheduler {
         }
         self.sweep(&mut state, now);
         let next = self.assign(&mut state, worker, now);
-        if state.is_settled() {
-            self.settled.notify_all();
-        }
+        self.tell_end(&state);
         (released, next)
     }
 
@@ -208,6 +206,7 @@ impl Scheduler {
     /// Waits until all that was admitted is answered, then closes the instances. What still waits after the time is over is answered
     /// with an error; what still executes is closed when it ends. Blocks.
     pub(crate) fn settle(&self, timeout: Duration) -> bool {
+        self.stop();
         let state = self.lock();
         let (mut state, timing) = self
             .settled
@@ -236,7 +235,12 @@ impl Scheduler {
             self.statistics.lock().failed(Failure::Rejected, now.saturating_duration_since(entry.arrived));
             entry.item.reply.send(Err(Error::expired()));
         }
-        if state.is_settled() {
+        self.tell_end(state);
+    }
+
+    /// Tells whoever waits for the end. Nobody does while the version is in service, and telling nobody would cost a system call per batch.
+    fn tell_end(&self, state: &State) {
+        if state.phase != Phase::Open && state.is_settled() {
             self.settled.notify_all();
         }
     }
