@@ -7,7 +7,7 @@ import pytest
 
 import windlass
 
-PYTHON_MODEL = '''
+PYTHON_MODEL = """
 import triton_python_backend_utils as pb_utils
 
 
@@ -18,7 +18,7 @@ class TritonPythonModel:
             tensor = pb_utils.get_input_tensor_by_name(request, "INPUT0")
             responses.append(pb_utils.InferenceResponse([pb_utils.Tensor("OUTPUT0", tensor.as_numpy())]))
         return responses
-'''
+"""
 
 
 class Repository:
@@ -36,10 +36,14 @@ class Repository:
             (self.path / name / "config.pbtxt").write_text(config)
         return self.path / name
 
-    def add_identity(self, name: str, data_type: str = "FP32", dims: str = "-1", batch: int = 8, extra: str = "") -> Path:
+    def add_identity(
+        self, name: str, data_type: str = "FP32", dims: str = "-1", batch: int = 8, extra: str = ""
+    ) -> Path:
         """Add a model that answers with what it is asked."""
         tensor = f'{{ name: "%s" data_type: TYPE_{data_type} dims: [ {dims} ] }}'
-        config = f'backend: "python" max_batch_size: {batch} input {tensor % "INPUT0"} output {tensor % "OUTPUT0"} {extra}'
+        config = (
+            f'backend: "python" max_batch_size: {batch} input {tensor % "INPUT0"} output {tensor % "OUTPUT0"} {extra}'
+        )
         return self.add(name, PYTHON_MODEL, config)
 
 

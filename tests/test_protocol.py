@@ -80,7 +80,8 @@ def test_every_data_type_comes_back_as_it_went_over_both_protocols(repository, s
             if data_type != "FP16":
                 wanted = [http_client.InferRequestedOutput("OUTPUT0", binary_data=False)]
                 answer = rest.infer(model, [http_input(array, binary=False)], outputs=wanted)
-                np.testing.assert_array_equal(answer.as_numpy("OUTPUT0"), array, data_type)
+                texts = [item.decode() for item in array.ravel()] if data_type == "BYTES" else array.ravel()
+                np.testing.assert_array_equal(answer.as_numpy("OUTPUT0").ravel(), texts, data_type)
 
 
 def test_health_and_metadata(rest, rpc):
@@ -153,7 +154,11 @@ async def test_the_asyncio_clients_work_too(server):
 
 BAD = {
     "unknown model": ("nope", DATA["FP32"], "Request for unknown model: 'nope' is not found"),
-    "wrong type": ("echo", DATA["INT32"], "inference input 'INPUT0' data-type is 'INT32', but model 'echo' expects 'FP32'"),
+    "wrong type": (
+        "echo",
+        DATA["INT32"],
+        "inference input 'INPUT0' data-type is 'INT32', but model 'echo' expects 'FP32'",
+    ),
     "wrong shape": ("echo", np.zeros(3, np.float32).reshape(1, 1, 3), "Expected [-1,-1], got [1,1,3]"),
     "large batch": ("echo", np.zeros((9, 1), np.float32), "inference request batch-size must be <= 8 for 'echo'"),
 }

@@ -41,6 +41,9 @@ def test_the_messages_are_generated_from_the_schema(tmp_path):
     schema = descriptor_pb2.FileDescriptorSet.FromString(out.read_bytes()).file[0]
     generated = descriptor_pb2.FileDescriptorProto()
     model_config_pb2.DESCRIPTOR.CopyToProto(generated)
-    for message in schema.message_type:
-        message.ClearField("reserved_range")
-    assert {m.name: m.field for m in schema.message_type} == {m.name: m.field for m in generated.message_type}
+
+    def fields(message: descriptor_pb2.DescriptorProto) -> object:
+        nested = [fields(inner) for inner in message.nested_type]
+        return message.name, [(f.name, f.number, f.label, f.type, f.type_name) for f in message.field], nested
+
+    assert [fields(m) for m in schema.message_type] == [fields(m) for m in generated.message_type]

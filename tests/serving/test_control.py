@@ -76,7 +76,7 @@ def test_a_configuration_can_be_given_with_the_request(client):
     [
         ("nope", "failed to load 'nope', failed to poll from model repository"),
         (" ", "Model name cannot be empty"),
-        ("..", "must not contain path traversal characters"),
+        ("a/b", "must not contain path traversal characters"),
     ],
 )
 def test_a_model_that_cannot_be_found_is_told(client, name, text):

@@ -12,7 +12,7 @@ from windlass.backends import Instance, LoadContext, find
 from windlass.config import ModelConfig, config_json, normalise, validate
 from windlass.errors import ModelLoadError, WindlassError, code_prefix
 from windlass.repository import ModelEntry, select
-from windlass.serving.reconcile import Fingerprint, fingerprint, reconcile
+from windlass.serving.reconcile import NOTHING, Fingerprint, fingerprint, reconcile
 
 log = logging.getLogger("windlass")
 
@@ -53,7 +53,7 @@ class Loader:
     def _load(self, entry: ModelEntry, *, keep_good: bool) -> None:
         wanted = self._wanted(entry)
         mark = fingerprint(entry)
-        before, serving = self._serving.get(entry.name, ((), ()))
+        before, serving = self._serving.get(entry.name, (NOTHING, ()))
         steps = reconcile(serving, wanted, changed=mark != before)
         loaded, failures = self._open_all(entry, steps.load)
         if failures and not (keep_good and not serving):
@@ -68,7 +68,7 @@ class Loader:
                 self._plane.retire(entry.name, version, self._drain_timeout_s, "unloaded")
         if loaded or not failures:
             ready = tuple(version for version in wanted if version not in failures)
-            self._serving[entry.name] = ((), ready) if failures else (mark, ready)
+            self._serving[entry.name] = (NOTHING, ready) if failures else (mark, ready)
         if failures:
             raise ModelLoadError(_summary(entry.name, failures))
 
@@ -149,13 +149,13 @@ class Loader:
 
     def _refuse(self, name: str, reason: str) -> None:
         log.error("model `%s` cannot be served: %s", name, reason)
-        if not self._serving.get(name, ((), ()))[1]:
+        if not self._serving.get(name, (NOTHING, ()))[1]:
             self._plane.announce(name, None, "UNAVAILABLE", reason)
 
     def unload(self, name: str) -> None:
         """Take every version of a model out of service, when it has answered what it has."""
         with self._locks[name]:
-            _, versions = self._serving.pop(name, ((), ()))
+            _, versions = self._serving.pop(name, (NOTHING, ()))
             for version in versions:
                 self._plane.retire(name, version, self._drain_timeout_s, "unloaded")
             if versions:

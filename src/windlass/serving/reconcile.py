@@ -6,8 +6,10 @@ from pathlib import Path
 
 from windlass.repository import ModelEntry
 
-# When, and how large, every file of a model was: equal means that nothing changed.
-Fingerprint = tuple[tuple[str, int, int], ...]
+# The configuration, and when and how large every file was: equal means that nothing changed.
+Fingerprint = tuple[bytes, tuple[tuple[str, int, int], ...]]
+
+NOTHING: Fingerprint = (b"", ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +30,10 @@ def reconcile(serving: Iterable[int], wanted: Iterable[int], *, changed: bool) -
 
 
 def fingerprint(entry: ModelEntry) -> Fingerprint:
-    """Read times and sizes of the files that make up a model."""
+    """Read times and sizes of the files that make up a model; a configuration given with a request counts as well."""
     files = [entry.config_path] + [file for path in entry.versions.values() for file in sorted(path.rglob("*"))]
-    return tuple(_stamp(file) for file in files if file.is_file() and file.suffix != ".pyc")
+    config = entry.config.SerializeToString(deterministic=True) if entry.config else b""
+    return config, tuple(_stamp(file) for file in files if file.is_file() and file.suffix != ".pyc")
 
 
 def _stamp(file: Path) -> tuple[str, int, int]:

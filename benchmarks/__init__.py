@@ -1,0 +1,1 @@
+"""What is claimed, reproduced: windlass and its peers, measured side by side in one run."""

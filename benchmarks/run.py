@@ -1,0 +1,39 @@
+"""``python -m benchmarks.run``: everything that is claimed, in one run."""
+
+import argparse
+import sys
+
+from benchmarks import image, real, report, startup, tiny
+
+SECTIONS = ("rest", "grpc", "image", "real", "start")
+PEERS = ("windlass", "windlass-function", "triton", "mosec", "fastapi", "litserve", "bare", "nginx")
+
+
+def main() -> None:
+    """Measure the sections asked for and write the report."""
+    parser = argparse.ArgumentParser(description="Measure windlass and its peers side by side.")
+    parser.add_argument("--only", default=",".join(SECTIONS), help="sections, separated by commas")
+    parser.add_argument("--peers", default=",".join(PEERS), help="servers of the tiny model, separated by commas")
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of one measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured; medians count")
+    options = parser.parse_args()
+    wanted, names = options.only.split(","), options.peers.split(",")
+    described = report.machine()
+    measures = {
+        "rest": lambda: tiny.rest(names, options.seconds, options.rounds),
+        "grpc": lambda: tiny.grpc(names, options.seconds, options.rounds),
+        "image": lambda: image.measure(options.seconds, options.rounds),
+        "real": lambda: real.measure(options.seconds, options.rounds),
+        "start": startup.measure,
+    }
+    rows = []
+    for section in SECTIONS:
+        if section in wanted:
+            print(f"measuring {section}", file=sys.stderr, flush=True)
+            rows += measures[section]()
+    goals = [*tiny.goals(rows), *image.goals(rows), *real.goals(rows), *startup.goals(rows)]
+    print(report.write(rows, goals, described).read_text())
+
+
+if __name__ == "__main__":
+    main()

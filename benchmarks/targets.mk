@@ -1,0 +1,9 @@
+.PHONY: bench oracle
+
+bench: $(VENV)/.built $(VENV)/.test ## measure windlass and its peers side by side (20 minutes; BENCH='--only rest')
+	$(BIN)/python -m pip install --quiet matplotlib
+	$(BIN)/python -m benchmarks.run $(BENCH)
+
+oracle: $(VENV)/.built $(VENV)/.test ## install the real Triton and compare answers with it
+	$(BIN)/python -c 'from benchmarks.peers import environment; environment("triton")'
+	$(BIN)/python -m pytest tests/oracle
