@@ -1,7 +1,7 @@
 """Models of real size, served against the engine called in a loop at its best batch size.
 
-Weights are random from a fixed seed: how long a model takes does not depend on them. Both sides use the same engine through
-the same backend of windlass, in the same precision; the only difference is the server.
+Weights are random from a fixed seed: how long a model takes does not depend on them. Both sides use the same engine
+through the same backend of windlass, in the same precision; the only difference is the server.
 """
 
 import statistics

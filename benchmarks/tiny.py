@@ -56,7 +56,7 @@ def _row(section: str, name: str, count: int, measured: list[load.Measured]) -> 
 
 def goals(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the goals for the tiny model, each with what was found."""
-    by = {(row["section"], row["server"], row["connections"]): row for row in rows}
+    by = {(row["section"], row["server"], row["connections"]): row for row in rows if "connections" in row}
 
     def ratio(section: str, peer: str, count: int, key: str) -> float | None:
         ours, theirs = by.get((section, "windlass", count)), by.get((section, peer, count))
