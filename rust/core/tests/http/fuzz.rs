@@ -1,5 +1,7 @@
 //! Some thousands of requests with something wrong in them, the same in every run.
 
+use std::collections::BTreeMap;
+
 use crate::client::request;
 use crate::server::{JSON, Server};
 
@@ -15,11 +17,24 @@ impl Dice {
         (self.0 % sides as u64) as usize
     }
 
-    fn mutate(&mut self, text: &mut Vec<u8>, vocabulary: &[&[u8]]) {
-        for _ in 0..=self.roll(4) {
+    /// Changes the body and frames it as it then is; false when there is none.
+    fn mutate_body(&mut self, text: &mut Vec<u8>) -> bool {
+        let Some(end) = text.windows(4).position(|window| window == b"\r\n\r\n") else { return false };
+        let mut body = text.split_off(end + 4);
+        let head = String::from_utf8_lossy(text).into_owned();
+        let Some((fields, _)) = head.rsplit_once("Content-Length: ").filter(|_| !head.contains("chunked")) else {
+            return false;
+        };
+        self.mutate(&mut body);
+        *text = [format!("{fields}Content-Length: {}\r\n\r\n", body.len()).as_bytes(), &body].concat();
+        true
+    }
+
+    fn mutate(&mut self, text: &mut Vec<u8>) {
+        for _ in 0..=self.roll(2) {
             let at = self.roll(text.len() + 1);
             let end = (at + self.roll(12)).min(text.len());
-            let word = vocabulary[self.roll(vocabulary.len())];
+            let word = VOCABULARY[self.roll(VOCABULARY.len())];
             match self.roll(6) {
                 0 => text.truncate(at),
                 1 => drop(text.drain(at..end)),
@@ -96,24 +111,29 @@ fn whatever_is_sent_the_answer_is_no_fault_of_the_server_and_it_goes_on_serving(
         request("GET", "/v2/models/echo/versions/3/stats", &[], b""),
     ];
     let mut dice = Dice(0x1234_5678_9abc_def1);
-    let mut statuses = std::collections::BTreeMap::new();
-    for round in 0..4000 {
+    let mut statuses = BTreeMap::new();
+    for round in 0..6000 {
         let mut text = seeds[round % seeds.len()].clone();
-        dice.mutate(&mut text, VOCABULARY);
+        // What is wrong is the body alone, or anything.
+        let framed = round % 3 > 0 && dice.mutate_body(&mut text);
+        if !framed {
+            dice.mutate(&mut text);
+        }
         let mut client = server.connect();
         // A server that has hung up already has said what it had to say.
         let _ = client.try_send(&text);
+        let told = String::from_utf8_lossy(&text);
+        let first = framed.then(|| client.receive());
         client.finish();
-        while let Some(answer) = client.try_receive() {
+        for answer in first.into_iter().chain(std::iter::from_fn(|| client.try_receive())) {
             *statuses.entry(answer.status).or_insert(0) += 1;
-            let told = String::from_utf8_lossy(&text);
             assert!(![500, 503].contains(&answer.status), "{}\n{told}", answer.text());
             assert!(
-                answer.status == 200 || answer.status == 100 || answer.text().starts_with("{\"error\":\""),
+                [100, 200].contains(&answer.status) || answer.text().starts_with("{\"error\":\""),
                 "{answer:?}\n{told}"
             );
         }
     }
     server.assert_serves();
-    assert!(statuses[&200] > 100 && statuses[&400] > 100 && statuses[&404] > 10, "{statuses:?}");
+    assert!(statuses[&200] > 200 && statuses[&400] > 1000 && statuses[&404] > 10, "{statuses:?}");
 }

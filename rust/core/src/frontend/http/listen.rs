@@ -14,7 +14,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use crate::frontend::Stop;
 use crate::frontend::http::connection::{Connection, Service, Signals};
 
-/// Connections on one reactor; further ones wait in the kernel's queue.
+/// Connections of one listener at most; further ones wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 8192;
 /// How long to wait when the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -32,9 +32,10 @@ where
     V: Service + Send + Sync + 'static,
 {
     let mut connections = Connections::default();
+    let room = room(std::fs::read_to_string("/proc/self/limits").unwrap_or_default().as_str());
     while told(&mut stop) == Stop::Serve {
         tokio::select! {
-            accepted = listener.accept(), if connections.signals.len() < MAX_CONNECTIONS => match accepted {
+            accepted = listener.accept(), if connections.signals.len() < room => match accepted {
                 Ok((stream, _)) => connections.open(stream, service()),
                 // The client was gone before it was its turn.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -56,6 +57,13 @@ where
             _ = stop.changed() => {}
         }
     }
+}
+
+/// How many connections to hold, by what the system tells of the process: half of its files, since models have to be opened too.
+fn room(limits: &str) -> usize {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let files = line.and_then(|line| line.split_whitespace().next()?.parse::<usize>().ok());
+    files.map_or(MAX_CONNECTIONS, |files| (files / 2).clamp(16, MAX_CONNECTIONS))
 }
 
 /// What the front end is to do now. When nobody is left to tell, it is to end.
@@ -82,5 +90,23 @@ impl Connections {
             Err(panicked) => panicked.id(),
         };
         self.signals.remove(&id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_half_of_the_files_to_others() {
+        let limits = |files: &str| {
+            format!("Limit  Soft Limit  Hard Limit  Units\nMax open files            {files}  524288  files\n")
+        };
+        for (files, expected) in
+            [("1024", 512), ("8", 16), ("1048576", MAX_CONNECTIONS), ("unlimited", MAX_CONNECTIONS)]
+        {
+            assert_eq!(room(&limits(files)), expected, "{files}");
+        }
+        assert_eq!(room(""), MAX_CONNECTIONS);
     }
 }

@@ -77,7 +77,10 @@ impl Rest {
             Route::ServerMetadata => Ok(operations::server_metadata(plane)),
             Route::ModelMetadata(target) => operations::model_metadata(plane, &target),
             Route::ModelConfig(target) => operations::model_config(plane, &target),
-            Route::Statistics => operations::statistics(plane, "", ""),
+            Route::Statistics => {
+                let plane = Arc::clone(&self.0.plane);
+                aside::run(true, move || operations::statistics(&plane, "", "")).await
+            }
             Route::ModelStatistics(target) => operations::statistics(plane, &target.model, target.version),
             Route::Index => operations::index(plane, &body),
             Route::Load(model) => operations::load(plane, &model, body).await,
