@@ -73,7 +73,7 @@ class EachInstance(Instance, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LoadContext:
-    """What a backend is told of the version it opens. ``config`` is what the user wrote, perhaps nothing."""
+    """What a backend is told of the version it opens. ``config`` is what the user wrote, and the model's name."""
 
     model_name: str
     version: int
@@ -94,9 +94,7 @@ class LoadContext:
         try:
             return int(text)
         except ValueError:
-            raise BackendError(
-                f"parameter `{name}` of model '{self.model_name}': expected an integer, got `{text}`"
-            ) from None
+            raise self.failure(f"parameter `{name}`: expected an integer, got `{text}`") from None
 
     def switch(self, name: str, *, default: bool) -> bool:
         """Return a parameter that is true or false; raises ``BackendError`` when it is neither."""

@@ -16,9 +16,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from windlass.backends import cuda
 from windlass.backends.backend import LoadContext, missing
 from windlass.backends.cores import core_count
-from windlass.backends.cuda import device_count
 from windlass.backends.placement import Placement, placements
 from windlass.backends.signature import Scalars, Signature, TensorSignature
 from windlass.config import ModelConfig, normalise
@@ -88,7 +88,7 @@ class OnnxModel:
 
     def _count_gpus(self) -> int:
         drives_them = "CUDAExecutionProvider" in self._runtime.get_available_providers()
-        return device_count() if drives_them else 0
+        return cuda.device_count() if drives_them else 0
 
     def _tensor(self, value: Any) -> TensorSignature:
         element = value.type.removeprefix("tensor(").removesuffix(")")

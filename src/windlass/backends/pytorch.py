@@ -89,7 +89,7 @@ class TorchModel:
     def instances(self, config: ModelConfig) -> list["TorchInstance"]:
         """Make the instances."""
         shared = self._context.switch("ENABLE_WEIGHT_SHARING", default=True)
-        scalars = self._signature.scalars(config) if self._exported else Scalars((), ())
+        scalars = self._signature.scalars(config) if self._exported else Scalars.of_outputs(config)
         made = []
         for place in placements(config, self._count_gpus):
             device = _device(place)

@@ -96,6 +96,12 @@ class Scalars:
     inputs: tuple[str, ...]
     outputs: tuple[tuple[str, int], ...]
 
+    @classmethod
+    def of_outputs(cls, config: ModelConfig) -> "Scalars":
+        """Where a file tells nothing: any output of one element may come without its dimension."""
+        batch = 1 if config.max_batch_size > 0 else 0
+        return cls((), tuple((given.name, batch + 1) for given in config.output if list(given.dims) == [1]))
+
     def enter(self, arrays: "Arrays") -> None:
         """Take the last dimension away, in place."""
         for name in self.inputs:

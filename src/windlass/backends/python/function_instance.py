@@ -9,7 +9,7 @@ import numpy as np
 from windlass.backends.backend import Request
 from windlass.backends.placement import Placement
 from windlass.backends.python.annotations import Array, Value
-from windlass.backends.python.model_file import ModelFile
+from windlass.backends.python.model_file import ModelFile, sweep
 from windlass.config import ModelConfig
 from windlass.config.datatypes import BY_NUMBER, numpy_dtype
 from windlass.errors import BackendError
@@ -71,6 +71,8 @@ class FunctionInstance:
                 self._function.close()
         except Exception as error:
             log.error("instance `%s` failed to close: %s", self.name, self._contract.file.traceback(error))
+        del self._function, self._contract
+        sweep()
 
 
 class BatchInstance(FunctionInstance):

@@ -39,8 +39,8 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeVar, cast, overload
 
+from windlass.backends import cuda
 from windlass.backends.backend import Instance, LoadContext
-from windlass.backends.cuda import device_count
 from windlass.backends.placement import placements
 from windlass.backends.python.annotations import Tensor, Value, arguments, results
 from windlass.backends.python.function_instance import BatchInstance, Contract, RowInstance
@@ -159,7 +159,7 @@ class FunctionModel:
         """Make one object of a class for each instance; a function is the same for all."""
         kind = RowInstance if self._by_row else BatchInstance
         contract = Contract(self._takes, config, self._file)
-        return [kind(place, self._function(), contract) for place in placements(config, device_count)]
+        return [kind(place, self._function(), contract) for place in placements(config, cuda.device_count)]
 
     def _function(self) -> Callable[..., Any]:
         if not inspect.isclass(self._target):

@@ -13,10 +13,10 @@ import sysconfig
 import threading
 import traceback
 import weakref
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import CodeType
 
 from windlass.backends.backend import LoadContext
 
@@ -26,10 +26,13 @@ _importing = threading.Lock()
 _numbers = itertools.count(1)
 # Of every loaded model, the latest first; a folder stands here once for each version that is loaded.
 _folders: list[str] = []
+# Modules and folders of files that nobody holds any more. The garbage collector may notice that at any time, in the
+# midst of a walk through `sys.modules` too, so it only takes a note.
+_gone: list[tuple[str, Sequence[str]]] = []
 
 
 class ModelFile:
-    """An imported file. It stays imported until the last reference to this object goes."""
+    """An imported file. It stays imported until the last reference to this object goes, and ``sweep`` is called."""
 
     def __init__(self, context: LoadContext, path: Path) -> None:
         self.path = path
@@ -40,14 +43,14 @@ class ModelFile:
             raise context.failure(f"`{path}` is no Python file")
         self.module = importlib.util.module_from_spec(spec)
         folders = [str(context.version_dir), str(context.model_dir)]
+        sweep()
         with _importing:
             _make_importable(folders)
             sys.modules[name] = self.module
-            forget = weakref.finalize(self, _forget, name, folders)
+            weakref.finalize(self, _gone.append, (name, folders))
             try:
                 loader.exec_module(self.module)
             except BaseException as error:  # a model may call sys.exit() as well
-                forget()
                 raise context.failure(self.traceback(error)) from error
 
     def traceback(self, error: BaseException) -> str:
@@ -72,28 +75,34 @@ class _Loader(SourceFileLoader):
         return code
 
 
+def sweep() -> None:
+    """Forget the modules of models that are gone."""
+    with _importing:
+        while _gone:
+            name, folders = _gone.pop()
+            sys.modules.pop(name, None)
+            for folder in folders:
+                _folders.remove(folder)
+                if folder in sys.path:
+                    sys.path.remove(folder)
+            _forget_neighbours([folder for folder in folders if folder not in _folders])
+
+
 def _make_importable(folders: Sequence[str]) -> None:
     from windlass.backends.python import triton_python_backend_utils
 
     sys.modules.setdefault("triton_python_backend_utils", triton_python_backend_utils)
-    own = {path.stem for folder in folders for path in Path(folder).iterdir()}
-    for name, module in list(sys.modules.items()):
-        clashes = name.partition(".")[0] in own and _lies_in(module, _folders)
-        if not name.startswith(_PREFIX) and (clashes or _lies_in(module, folders)):
-            del sys.modules[name]
+    _forget_neighbours(folders)
+    _forget_neighbours(_folders, {path.stem for folder in folders for path in Path(folder).iterdir()})
     _folders[:0] = folders
     sys.path[:0] = folders
     importlib.invalidate_caches()
 
 
-def _lies_in(module: ModuleType, folders: Sequence[str]) -> bool:
-    file = getattr(module, "__file__", None) or ""
-    return any(file.startswith(f"{folder}/") for folder in folders)
-
-
-def _forget(name: str, folders: Sequence[str]) -> None:
-    sys.modules.pop(name, None)
-    for folder in folders:
-        _folders.remove(folder)
-        if folder in sys.path:
-            sys.path.remove(folder)
+def _forget_neighbours(folders: Sequence[str], names: Collection[str] = ()) -> None:
+    """Forget what was imported from the folders: all of it, or what has one of the names."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None) or ""
+        ours = not name.startswith(_PREFIX) and any(file.startswith(f"{folder}/") for folder in folders)
+        if ours and (not names or name.partition(".")[0] in names):
+            del sys.modules[name]

@@ -7,11 +7,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from windlass.backends import cuda
 from windlass.backends.backend import LoadContext, Request
-from windlass.backends.cuda import device_count
 from windlass.backends.placement import Placement, placements
 from windlass.backends.python import triton_python_backend_utils as pb_utils
-from windlass.backends.python.model_file import ModelFile
+from windlass.backends.python.model_file import ModelFile, sweep
 from windlass.config import ModelConfig, config_json, parse_json
 from windlass.errors import BackendError, ConfigError
 
@@ -34,16 +34,13 @@ class TritonModel:
         complete = getattr(self._class, "auto_complete_config", None)
         if complete is None:
             return config
-        named = ModelConfig()
-        named.CopyFrom(config)
-        named.name = named.name or self._context.model_name
         try:
-            completed = complete(pb_utils.ModelConfig(json.loads(config_json(named))))
+            completed = complete(pb_utils.ModelConfig(json.loads(config_json(config))))
         except Exception as error:
             raise self._context.failure(self._file.traceback(error)) from error
         if not isinstance(completed, pb_utils.ModelConfig):
             raise BackendError(
-                f"auto_complete_config function in model '{named.name}' must return a valid pb.ModelConfig object."
+                f"auto_complete_config function in model '{config.name}' must return a valid pb.ModelConfig object."
             )
         try:
             return parse_json(json.dumps(completed.as_dict()))
@@ -55,7 +52,7 @@ class TritonModel:
         text = config_json(config)
         made: list[TritonInstance] = []
         try:
-            for place in placements(config, device_count):
+            for place in placements(config, cuda.device_count):
                 made.append(TritonInstance(place, self._object(place, text), self._file))
         except BaseException:
             for instance in made:
@@ -130,11 +127,12 @@ class TritonInstance:
 
     def close(self) -> None:
         """Let the user's object say goodbye."""
-        model, self._model = self._model, None
         try:
-            if hasattr(model, "finalize"):
-                model.finalize()
+            if hasattr(self._model, "finalize"):
+                self._model.finalize()
         except Exception as error:
             log.error("instance `%s` failed to finalize: %s", self.name, self._file.traceback(error))
         if self._loop is not None:
             self._loop.close()
+        del self._model, self._file
+        sweep()

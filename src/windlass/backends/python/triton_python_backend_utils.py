@@ -80,9 +80,9 @@ class Tensor:
         """Return the array; strings are an object array of ``bytes``."""
         return self._array
 
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> list[int]:
         """Return the size of every dimension."""
-        return tuple(self._array.shape)
+        return list(self._array.shape)
 
     def triton_dtype(self) -> int:
         """Return the number of the element type in the model configuration."""
