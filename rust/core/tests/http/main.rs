@@ -3,7 +3,6 @@
 mod client;
 mod connections;
 mod faults;
-mod fuzz;
 mod inference;
 mod repository;
 mod routes;

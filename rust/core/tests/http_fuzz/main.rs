@@ -1,5 +1,12 @@
 //! Some thousands of requests with something wrong in them, the same in every run.
 
+#[allow(dead_code)] // the tests of REST use the rest
+#[path = "../http/client.rs"]
+mod client;
+#[allow(dead_code)]
+#[path = "../http/server.rs"]
+mod server;
+
 use std::collections::BTreeMap;
 
 use crate::client::request;
@@ -90,29 +97,10 @@ const VOCABULARY: &[&[u8]] = &[
     b"../",
 ];
 
-#[test]
-fn whatever_is_sent_the_answer_is_no_fault_of_the_server_and_it_goes_on_serving() {
-    let server = Server::start();
-    let json = r#"{"id":"1","inputs":[{"name":"INPUT0","shape":[1,1],"datatype":"BYTES","parameters":{"binary_data_size":6}}],"outputs":[{"name":"OUTPUT0","parameters":{"binary_data":true}}]}"#;
-    let length = json.len().to_string();
-    let binary = [json.as_bytes(), b"\x02\0\0\0hi"].concat();
-    let seeds = [
-        request("POST", "/v2/models/echo/infer", &[("Accept-Encoding", "gzip")], JSON.as_bytes()),
-        request("POST", "/v2/models/words/infer", &[("Inference-Header-Content-Length", length.as_str())], &binary),
-        request("POST", "/predict/echo", &[], br#"{"INPUT0":[[1,2],[3,4]]}"#),
-        request(
-            "POST",
-            "/v2/models/plain/infer",
-            &[("Transfer-Encoding", "chunked")],
-            b"5\r\n{\"inp\r\n7\r\nuts\":[]\r\n1\r\n}\r\n0\r\n\r\n",
-        ),
-        request("POST", "/v2/repository/index", &[], br#"{"ready":true}"#),
-        request("POST", "/v2/repository/models/m/load", &[], br#"{"parameters":{"config":"{}","file:1/x":"aGk="}}"#),
-        request("GET", "/v2/models/echo/versions/3/stats", &[], b""),
-    ];
-    let mut dice = Dice(0x1234_5678_9abc_def1);
+/// Sends so many of these with something wrong in them; counts the statuses of the answers.
+fn storm(server: &Server, dice: &mut Dice, seeds: &[Vec<u8>], rounds: usize) -> BTreeMap<u16, usize> {
     let mut statuses = BTreeMap::new();
-    for round in 0..6000 {
+    for round in 0..rounds {
         let mut text = seeds[round % seeds.len()].clone();
         // What is wrong is the body alone, or anything.
         let framed = round % 3 > 0 && dice.mutate_body(&mut text);
@@ -134,6 +122,41 @@ fn whatever_is_sent_the_answer_is_no_fault_of_the_server_and_it_goes_on_serving(
             );
         }
     }
+    statuses
+}
+
+/// Memory that this process holds, where the system tells.
+fn resident_bytes() -> Option<usize> {
+    let pages = std::fs::read_to_string("/proc/self/statm").ok()?.split(' ').nth(1)?.parse::<usize>().ok()?;
+    Some(pages * 4096)
+}
+
+#[test]
+fn whatever_is_sent_the_answer_is_no_fault_of_the_server_and_it_goes_on_serving_in_the_same_memory() {
+    let server = Server::start();
+    let json = r#"{"id":"1","inputs":[{"name":"INPUT0","shape":[1,1],"datatype":"BYTES","parameters":{"binary_data_size":6}}],"outputs":[{"name":"OUTPUT0","parameters":{"binary_data":true}}]}"#;
+    let length = json.len().to_string();
+    let binary = [json.as_bytes(), b"\x02\0\0\0hi"].concat();
+    let seeds = [
+        request("POST", "/v2/models/echo/infer", &[("Accept-Encoding", "gzip")], JSON.as_bytes()),
+        request("POST", "/v2/models/words/infer", &[("Inference-Header-Content-Length", length.as_str())], &binary),
+        request("POST", "/predict/echo", &[], br#"{"INPUT0":[[1,2],[3,4]]}"#),
+        request(
+            "POST",
+            "/v2/models/plain/infer",
+            &[("Transfer-Encoding", "chunked")],
+            b"5\r\n{\"inp\r\n7\r\nuts\":[]\r\n1\r\n}\r\n0\r\n\r\n",
+        ),
+        request("POST", "/v2/repository/index", &[], br#"{"ready":true}"#),
+        request("POST", "/v2/repository/models/m/load", &[], br#"{"parameters":{"config":"{}","file:1/x":"aGk="}}"#),
+        request("GET", "/v2/models/echo/versions/3/stats", &[], b""),
+    ];
+    let mut dice = Dice(0x1234_5678_9abc_def1);
+    storm(&server, &mut dice, &seeds, 2000);
+    let before = resident_bytes();
+    let statuses = storm(&server, &mut dice, &seeds, 6000);
+    let grown = resident_bytes().zip(before).map_or(0, |(after, before)| after.saturating_sub(before));
+    assert!(grown < 4 << 20, "{grown} bytes more than before");
     server.assert_serves();
     assert!(statuses[&200] > 200 && statuses[&400] > 1000 && statuses[&404] > 10, "{statuses:?}");
 }
