@@ -1,5 +1,8 @@
 """``@windlass.model``: what annotations say, how batches and rows reach a function, and how failures read."""
 
+import re
+import textwrap
+
 import numpy as np
 import pytest
 
@@ -274,3 +277,29 @@ def test_an_annotation_that_means_nothing_is_refused(item):
 
     with pytest.raises(ConfigError, match=r"^Tensor\["):
         Tensor[item]
+
+
+def examples() -> list[str]:
+    from windlass.backends.python import function_model
+
+    blocks = re.findall(r"(?:^    .*\n|^\n)+", function_model.__doc__, re.MULTILINE)
+    return [textwrap.dedent(block) for block in blocks if "@windlass.model" in block]
+
+
+@pytest.mark.parametrize(
+    ("number", "inputs", "expected"),
+    [
+        (0, {"x": np.ones((2, 16), np.float32)}, [[2.0] * 16] * 2),
+        (1, {"text": texts("a", "b")}, [["A!"], ["B!"]]),
+        (2, {"ids": np.array([1, 0])}, [[1.0] * 128, [0.0] * 128]),
+    ],
+)
+def test_the_examples_of_the_documentation_run(version, make_request, number, inputs, expected):
+    np.save(version.file("table.npy"), np.stack([np.full(128, n, np.float32) for n in range(2)]))
+    head = "from pathlib import Path\nimport numpy as np\nimport windlass\nfrom windlass import Tensor\n\n"
+    version.write(head + examples()[number])
+
+    (instance,) = version.load("python", "instance_group { kind: KIND_CPU }")
+    outputs = instance.execute_each([make_request(inputs)])[0] if instance.per_request else instance.execute(inputs)
+
+    assert outputs["output"].tolist() == expected

@@ -318,3 +318,26 @@ def test_outputs_of_bfloat16_stay_as_they_are(version):
         instance.execute({"x": np.full((2, 4), number, ml_dtypes.bfloat16)})
 
     assert first.tolist() == [[1.5] * 4] * 2
+
+
+def test_the_server_may_ask_for_one_pool_for_all(version):
+    import subprocess
+    import sys
+
+    make_onnx_identity(version.file("model.onnx"))
+    code = f"""
+from pathlib import Path
+import numpy as np
+from windlass.backends import LoadContext, find
+from windlass.config import ModelConfig, normalise
+path = Path({str(version.path)!r})
+for _ in range(2):
+    context = LoadContext("m", 1, path.parent, path, ModelConfig(name="m"), {{"enable-global-threadpool": "1"}})
+    opened = find("onnxruntime").open(context)
+    (instance,) = opened.instances(normalise(opened.config, "m"))
+    print(instance.execute({{"x": np.ones((1, 4), np.float32)}})["y"].sum())
+"""
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "4.0\n4.0\n"

@@ -4,11 +4,13 @@ Computes in single precision unless ``INFERENCE_PRECISION_HINT`` says otherwise:
 bfloat16 on processors that have it, and change results without being asked.
 """
 
+import os
 from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from windlass.backends.backend import LoadContext, missing
+from windlass.backends.cores import core_count
 from windlass.backends.placement import Placement, no_gpus, placements
 from windlass.backends.signature import Scalars, Signature, TensorSignature
 from windlass.config import ModelConfig
@@ -72,6 +74,9 @@ class OpenvinoModel:
         """Compile once for all instances; each gets a request and a stream of its own."""
         places = placements(config, no_gpus)
         properties = {"INFERENCE_PRECISION_HINT": "f32"}
+        if core_count() < (os.cpu_count() or 1):
+            # OpenVINO counts the machine's cores, not those that a container may use.
+            properties["INFERENCE_NUM_THREADS"] = str(core_count())
         for name in _PROPERTIES:
             if value := self._context.parameter(name):
                 properties[name] = value

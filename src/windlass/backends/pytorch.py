@@ -12,12 +12,13 @@ import contextlib
 import inspect
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from windlass.backends.backend import LoadContext, missing
 from windlass.backends.binding import Binding, Forward
+from windlass.backends.cores import core_count
 from windlass.backends.placement import Placement, placements
 from windlass.backends.signature import Scalars, Signature, TensorSignature
 from windlass.config import ModelConfig, normalise
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, Any]
+    Arrays = dict[str, Array]
 
 _TYPES = {
     "bool": "TYPE_BOOL",
@@ -96,8 +98,8 @@ class TorchModel:
             module = self._module(device)
             if not shared:
                 del self._modules[device]
-            runner = _Runner(self._context, device)
-            made.append(TorchInstance(place, module, Binding(config, self._forward), runner, scalars))
+            mode = _Mode(self._context, device)
+            made.append(TorchInstance(place, module, Binding(config, self._forward), mode, scalars))
         return made
 
     def _count_gpus(self) -> int:
@@ -162,30 +164,34 @@ def _device(place: Placement) -> str:
     return f"cuda:{place.device}" if place.kind == "GPU" else "cpu"
 
 
-class _Runner:
-    """What surrounds every call: no gradients, and what else the configuration asks for."""
+class _Mode:
+    """What every call happens under: no gradients, and what else the configuration asks for."""
 
     def __init__(self, context: LoadContext, device: str) -> None:
-        torch = _torch()
+        torch = self._torch = _torch()
         self.device = device
-        self._inference = context.switch("INFERENCE_MODE", default=True)
-        self._plain = context.switch("DISABLE_OPTIMIZED_EXECUTION", default=False)
-        self._without_cudnn = context.switch("DISABLE_CUDNN", default=False) and device != "cpu"
+        self._without_gradients = (
+            torch.inference_mode if context.switch("INFERENCE_MODE", default=True) else torch.no_grad
+        )
+        self._more: list[Callable[[], contextlib.AbstractContextManager[Any]]] = []
+        if context.switch("DISABLE_OPTIMIZED_EXECUTION", default=False):
+            self._more.append(lambda: torch.jit.optimized_execution(False))
+        if context.switch("DISABLE_CUDNN", default=False) and device != "cpu":
+            self._more.append(lambda: torch.backends.cudnn.flags(enabled=False))
         self._cleaning = context.switch("ENABLE_CACHE_CLEANING", default=False) and device != "cpu"
-        self._torch = torch
 
-    @contextlib.contextmanager
-    def around(self) -> Iterator[None]:
-        torch = self._torch
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(torch.inference_mode() if self._inference else torch.no_grad())
-            if self._plain:
-                stack.enter_context(torch.jit.optimized_execution(False))
-            if self._without_cudnn:
-                stack.enter_context(torch.backends.cudnn.flags(enabled=False))
-            yield
+    def run(self, function: "Callable[[Arrays], Arrays]", inputs: "Arrays") -> "Arrays":
+        """Call ``function`` with the inputs."""
+        with self._without_gradients(), contextlib.ExitStack() if self._more else _NOTHING as stack:
+            for context in self._more:
+                stack.enter_context(context())
+            outputs = function(inputs)
         if self._cleaning:
-            torch.cuda.empty_cache()
+            self._torch.cuda.empty_cache()
+        return outputs
+
+
+_NOTHING: contextlib.nullcontext[Any] = contextlib.nullcontext()
 
 
 class TorchInstance:
@@ -193,26 +199,28 @@ class TorchInstance:
 
     per_request = False
 
-    def __init__(self, place: Placement, module: Any, binding: Binding, runner: _Runner, scalars: Scalars) -> None:
+    def __init__(self, place: Placement, module: Any, binding: Binding, mode: _Mode, scalars: Scalars) -> None:
         self.name, self.kind, self.device = place.name, place.kind, place.device
         self._module = module
         self._binding = binding
-        self._runner = runner
+        self._mode = mode
         self._scalars = scalars
 
-    def execute(self, inputs: "dict[str, Array]") -> "Mapping[str, Array]":
+    def execute(self, inputs: "Arrays") -> "Arrays":
         """Call ``forward()``; other Python threads go on while operators compute."""
         self._scalars.enter(inputs)
         try:
-            with self._runner.around():
-                tensors = {name: _to_tensor(array, self._runner.device) for name, array in inputs.items()}
-                found = self._binding.outputs(self._binding.call(self._module, tensors))
-                arrays = {name: _to_array(value) for name, value in found.items()}
+            outputs = self._mode.run(self._forward, inputs)
         except BackendError:
             raise
         except Exception as error:  # operators raise what they like
             raise BackendError(f"PyTorch execute failure: {error}") from error
-        return self._scalars.leave(arrays)
+        return self._scalars.leave(outputs)
+
+    def _forward(self, inputs: "Arrays") -> "Arrays":
+        tensors = {name: _to_tensor(array, self._mode.device) for name, array in inputs.items()}
+        found = self._binding.outputs(self._binding.call(self._module, tensors))
+        return {name: _to_array(value) for name, value in found.items()}
 
     def close(self) -> None:
         """Let go of the module."""
@@ -221,11 +229,12 @@ class TorchInstance:
 
 def _to_tensor(array: "Array", device: str) -> Any:
     torch = _torch()
-    if array.dtype.kind == "O":
+    kind = array.dtype.kind
+    if kind == "O":
         return [element.decode() for element in array.ravel()]
-    if array.dtype.name == "bfloat16":
-        return torch.from_numpy(array.view("int16")).view(torch.bfloat16).to(device)
-    return torch.from_numpy(array).to(device)
+    # Of bfloat16, the only type of the protocol that numpy does not know, the bits are handed over.
+    tensor = torch.from_numpy(array.view("int16")).view(torch.bfloat16) if kind == "V" else torch.from_numpy(array)
+    return tensor if device == "cpu" else tensor.to(device)
 
 
 def _to_array(value: Any) -> "Array":
@@ -234,11 +243,13 @@ def _to_array(value: Any) -> "Array":
     torch = _torch()
     if not isinstance(value, torch.Tensor):
         return np.array(value, dtype=object)
-    tensor = value.detach().cpu().contiguous()
+    tensor = value.detach() if value.requires_grad else value
+    if not tensor.is_cpu:
+        tensor = tensor.cpu()
     if tensor.dtype == torch.bfloat16:
         import ml_dtypes
 
-        bits: Array = tensor.view(torch.int16).numpy()
+        bits: Array = tensor.contiguous().view(torch.int16).numpy()
         return bits.view(ml_dtypes.bfloat16)
     array: Array = tensor.numpy()
     return array
@@ -264,4 +275,7 @@ def _torch() -> Any:
         import torch
     except ImportError:
         raise missing("torch", "torch") from None
+    # PyTorch counts the machine's cores, not those that a container may use.
+    if core_count() < torch.get_num_threads():
+        torch.set_num_threads(core_count())
     return torch
