@@ -3,11 +3,14 @@
 import asyncio
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from support.models import make_python_identity
+from windlass.backends import LoadContext, find
+from windlass.config import normalise, parse_text
 from windlass.errors import BackendError
 
 TENSOR = 'name: "%s" data_type: TYPE_FP32 dims: [ -1 ]'
@@ -214,6 +217,19 @@ def test_a_model_that_is_gone_leaves_nothing_behind(version):
 
     assert module not in sys.modules
     assert str(version.path) not in sys.path
+
+
+def test_a_repository_may_be_named_by_a_relative_path(tmp_path, monkeypatch):
+    (tmp_path / "m" / "1").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    path = Path("m/1/model.py")
+    for answer in ("first", "second"):
+        path.write_text(model("return neighbour.NAME").replace("import triton", "import neighbour\nimport triton", 1))
+        path.with_name("neighbour.py").write_text(f"NAME = '{answer}'\n")
+        context = LoadContext("m", 1, Path("m"), Path("m/1"), parse_text(f'name: "m" {IDENTITY}', ""))
+        (instance,) = find("python").open(context).instances(normalise(context.config, "m"))
+        assert instance._model.execute([]) == answer
+        instance.close()
 
 
 def test_a_neighbour_is_read_again_at_the_next_load(version, make_request):

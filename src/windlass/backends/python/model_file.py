@@ -42,7 +42,7 @@ class ModelFile:
         if spec is None:
             raise context.failure(f"`{path}` is no Python file")
         self.module = importlib.util.module_from_spec(spec)
-        folders = [str(context.version_dir), str(context.model_dir)]
+        folders = [str(folder.absolute()) for folder in (context.version_dir, context.model_dir)]
         sweep()
         with _importing:
             _make_importable(folders)

@@ -27,7 +27,7 @@ class TritonModel:
         self._context, self._class, self._file = context, model_class, file
         if not callable(getattr(model_class, "execute", None)):
             raise BackendError(f"Python model {file.path} does not implement `execute` method.")
-        file.module.__dict__[pb_utils.MODEL_DIR] = str(context.version_dir)
+        file.module.__dict__[pb_utils.MODEL_DIR] = str(context.version_dir.absolute())
         self.config = self._completed(context.config)
 
     def _completed(self, config: ModelConfig) -> ModelConfig:
