@@ -4,7 +4,7 @@
 //!
 //! * `frontend` reads it off the wire and, at the end, writes the answer;
 //! * `plane` is the façade; `catalog` picks the version that answers;
-//! * `model` checks it against the `spec` and admits it;
+//! * `model` checks it against the `spec`, `payload` its bytes, and admits it;
 //! * `scheduler` keeps it in its `queue` until the `batcher` says which requests an idle `worker` takes;
 //! * `batch` joins them for the `instance`, and splits what comes back; `order` keeps answers in line where a model asks for it;
 //! * `reply` carries the answer home, by way of the `reactor` that the connection lives on; `crew` runs the reactor's threads, and `pace`
@@ -26,6 +26,7 @@ pub mod metrics;
 pub mod model;
 mod order;
 mod pace;
+mod payload;
 pub mod plane;
 pub mod proto;
 mod queue;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::instance::{Instance, Job};
+use crate::payload::check_size;
 use crate::queue::Likeness;
 use crate::reactor::Reactor;
 use crate::reply::{Answer, reply};
@@ -18,7 +19,7 @@ use crate::request::{Request, Response};
 use crate::scheduler::Scheduler;
 use crate::spec::{Spec, TensorSpec};
 use crate::statistics::Statistics;
-use crate::tensor::{DataType, Tensor, byte_strings, element_count, format_shape};
+use crate::tensor::{Tensor, format_shape};
 use crate::worker::Worker;
 
 const BATCH_NOTE: &str = "NOTE: Setting a non-zero max_batch_size in the model config requires a batch dimension to be prepended to each \
@@ -106,7 +107,7 @@ impl Model {
             })?;
             self.check_batch(input, &mut rows).map_err(tag)?;
             self.check_shape(input, spec).map_err(tag)?;
-            check_size(input, model).map_err(tag)?;
+            check_size(input, model, tag)?;
         }
         Ok(rows.unwrap_or(1))
     }
@@ -208,72 +209,6 @@ impl Model {
         }
         Some(likeness.into())
     }
-}
-
-fn check_size(input: &Tensor, model: &str) -> std::result::Result<(), String> {
-    let name = &input.name;
-    let elements = element_count(&input.shape).ok_or_else(|| {
-        format!(
-            "element count for tensor '{name}' exceeds maximum size of {} in shape {}",
-            i64::MAX,
-            format_shape(&input.shape)
-        )
-    })?;
-    let found = input.data.len();
-    match input.data_type.size() {
-        None => check_byte_strings(input, elements, model),
-        Some(size) => {
-            let expected = elements
-                .checked_mul(size)
-                .ok_or_else(|| format!("byte size for tensor '{name}' exceeds maximum size of {}", i64::MAX))?;
-            if found == expected {
-                Ok(())
-            } else {
-                Err(format!(
-                    "input byte size mismatch for input '{name}' for model '{model}'. Expected {expected}, got {found}"
-                ))
-            }
-        }
-    }
-}
-
-fn check_byte_strings(input: &Tensor, elements: usize, model: &str) -> std::result::Result<(), String> {
-    debug_assert_eq!(input.data_type, DataType::Bytes);
-    let (name, data) = (&input.name, input.data.as_slice());
-    let (count, used) = byte_strings(data).fold((0, 0), |(count, used), element| (count + 1, used + 4 + element.len()));
-    let rest = data.len() - used;
-    if count > elements {
-        return Err(format!(
-            "unexpected number of string elements {count} for inference input '{name}' for model '{model}', expecting {elements}"
-        ));
-    }
-    if count == elements && rest > 0 {
-        return Err(format!(
-            "unexpected number of string elements {} for inference input '{name}' for model '{model}', expecting {elements}",
-            count + 1
-        ));
-    }
-    if rest == 0 {
-        return if count == elements {
-            Ok(())
-        } else {
-            Err(format!(
-                "expected {elements} string elements for inference input '{name}' for model '{model}', got {count}"
-            ))
-        };
-    }
-    if rest < 4 {
-        return Err(format!(
-            "incomplete string length indicator for inference input '{name}' for model '{model}', expecting 4 bytes but only {rest} bytes \
-             available. Please make sure the string length indicator is in one buffer."
-        ));
-    }
-    Err(format!(
-        "incomplete string data for inference input '{name}' for model '{model}', expecting string of length {} but only {} bytes available. \
-         Please make sure the string length indicator is in one buffer.",
-        data[used..].first_chunk::<4>().map_or(0, |length| u32::from_le_bytes(*length)),
-        rest - 4
-    ))
 }
 
 /// An admitted request; resolves to its answer. Dropping it abandons the request.

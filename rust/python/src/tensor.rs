@@ -1,7 +1,7 @@
 //! Tensors as numpy arrays and back, sharing memory wherever that is sound.
 //!
 //! An input's memory belongs to nobody else, so a model may write in it and may keep it: the array holds on to it. A large output is not
-//! copied either: the answer holds on to the array until it has been written to the wire.
+//! copied either, unless the model keeps it: the answer holds on to the array until it has been written to the wire.
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -17,6 +17,9 @@ use windlass_core::tensor::{Data, DataType, Name, Shape, Tensor, byte_strings};
 
 /// Outputs up to this size are copied: holding on to a Python object costs more.
 const COPY_BYTES: usize = 16 * 1024;
+
+/// References to an output that nobody but its result holds: the result's own, and the one we look through.
+const RESULT_REFERENCES: isize = 2;
 
 /// The memory behind an input array.
 #[pyclass(frozen, module = "windlass._plane")]
@@ -142,8 +145,13 @@ fn array_bytes(array: &Bound<'_, PyUntypedArray>) -> Data {
     }
     // SAFETY: reads the address of a living array.
     let address = unsafe { (*array.as_array_ptr()).fields.data.cast::<u8>().cast_const() };
+    // A model that holds on to the array, or to the memory behind it, may write the next answer into it while this one is being sent.
+    // SAFETY: reads the base and the references of a living array.
+    let exclusive = unsafe {
+        (*array.as_array_ptr()).fields.base.is_null() && pyo3::ffi::Py_REFCNT(array.as_ptr()) <= RESULT_REFERENCES
+    };
     let kept = Kept { address, size, _array: array.clone().unbind() };
-    if size <= COPY_BYTES { BytesMut::from(kept.as_ref()).into() } else { Bytes::from_owner(kept).into() }
+    if size <= COPY_BYTES || !exclusive { BytesMut::from(kept.as_ref()).into() } else { Bytes::from_owner(kept).into() }
 }
 
 fn strings_from_array(name: &Name, array: &Bound<'_, PyUntypedArray>) -> PyResult<Data> {

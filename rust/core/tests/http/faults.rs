@@ -56,7 +56,7 @@ fn what_is_wrong_with_an_input_is_told() {
     let none = "Input must set only one of the following fields: 'data', 'binary_data_size' in 'parameters', 'shared_memory_region' in 'parameters'. ";
     for (body, message) in [
         (input("[1,2]", "FP32", r#""x":1"#), format!("{none}But no field is set")),
-        (input("[1,2]", "FP32", both), format!("{none}But set 'data' 'binary_data_size' in 'parameters'")),
+        (input("[1,2]", "FP32", both), format!("{none}But set 'data' 'binary_data_size'")),
         (input("[1,2]", "FP32", r#""data":3"#), "Unable to parse 'data': attempt to access JSON non-array as array".into()),
         (input("[1,2]", "FP32", r#""data":[1]"#), "Failed to parse 'data' field: shape does not match true shape".into()),
         (input("[1,2]", "FP32", r#""data":[1,2,3]"#), "Unable to parse 'data': Shape does not match true shape of 'data' field".into()),
@@ -116,7 +116,7 @@ fn what_is_wrong_with_the_tensors_behind_the_json_is_told() {
             "words",
             words,
             b"\xff\0\0\0hi",
-            "[request id: <id_unknown>] incomplete string data for inference input 'INPUT0' for model 'words'",
+            "incomplete string data for inference input 'INPUT0', expecting string of length 255",
         ),
         (
             "words",

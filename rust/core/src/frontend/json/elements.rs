@@ -30,7 +30,11 @@ pub(super) fn read(reader: &mut Reader<'_>, data_type: DataType, count: usize, o
         DataType::Fp32 => fill(reader, out, &mut left, |r, out| double(r).map(|v| out.put_f32_le(v as f32))),
         DataType::Fp64 => fill(reader, out, &mut left, |r, out| double(r).map(|v| out.put_f64_le(v))),
         DataType::Bytes => fill(reader, out, &mut left, |r, out| {
-            expect(r, Kind::String, "non-string as string")?;
+            if r.peek()? != Kind::String {
+                return Err(Error::invalid(
+                    "Unable to parse JSON bytes array: attempt to access JSON non-string as string",
+                ));
+            }
             let element = r.string()?;
             out.put_u32_le(element.len() as u32);
             out.put_slice(&element);

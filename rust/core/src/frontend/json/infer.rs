@@ -64,7 +64,8 @@ struct Draft<'a> {
     shape: Option<Shape>,
     /// Where its elements start in the text.
     data: Option<Reader<'a>>,
-    decoded: Option<BytesMut>,
+    /// They, or what is wrong with them, which is told once it is sure that they count.
+    decoded: Option<Result<BytesMut>>,
     binary_size: Option<usize>,
     region: bool,
 }
@@ -143,7 +144,13 @@ impl<'a> Decoder<'a> {
         if draft.binary_size.is_some() || draft.region {
             return reader.skip();
         }
-        draft.decoded = Some(self.elements(reader, name, data_type, shape)?);
+        let start = reader.clone();
+        let decoded = self.elements(reader, name, data_type, shape);
+        if decoded.is_err() {
+            *reader = start;
+            reader.skip()?;
+        }
+        draft.decoded = Some(decoded);
         Ok(())
     }
 
@@ -170,7 +177,8 @@ impl<'a> Decoder<'a> {
             )));
         }
         expect(reader, Kind::Array, "data", "non-array as array")?;
-        let mut out = BytesMut::with_capacity(bytes);
+        // A shape is a promise: no more is set aside than the text can hold, two bytes an element at the least.
+        let mut out = BytesMut::with_capacity(bytes.min(reader.remaining().saturating_mul(size) / 2 + size));
         let found = elements::read(reader, data_type, count, &mut out)?;
         if found < count {
             return Err(Error::invalid("Failed to parse 'data' field: shape does not match true shape"));
@@ -184,8 +192,8 @@ impl<'a> Decoder<'a> {
         let shape = draft.shape.ok_or_else(|| missing("shape"))?;
         let set: Vec<&str> = [
             (draft.data.is_some(), "'data'"),
-            (draft.binary_size.is_some(), "'binary_data_size' in 'parameters'"),
-            (draft.region, "'shared_memory_region' in 'parameters'"),
+            (draft.binary_size.is_some(), "'binary_data_size'"),
+            (draft.region, "'shared_memory_region'"),
         ]
         .into_iter()
         .filter_map(|(set, what)| set.then_some(what))
@@ -212,7 +220,7 @@ impl<'a> Decoder<'a> {
                 }
                 tail.split_to(size).into()
             }
-            (None, Some(decoded), _) => decoded.into(),
+            (None, Some(decoded), _) => decoded?.into(),
             (None, None, place) => {
                 let mut reader = place.unwrap_or_else(|| Reader::new(b""));
                 self.elements(&mut reader, &name, &type_name, &shape)?.into()

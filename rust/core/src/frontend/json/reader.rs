@@ -98,7 +98,7 @@ impl<'a> Reader<'a> {
                 return self.close();
             }
             if !self.next_is(b',') {
-                return Err(self.fault("Missing a comma or } after an object member."));
+                return Err(self.fault("Missing a comma or '}' after an object member."));
             }
         }
     }
@@ -117,7 +117,7 @@ impl<'a> Reader<'a> {
             if self.next_is(b']') {
                 return self.close();
             }
-            return Err(self.fault("Missing a comma or ] after an array element."));
+            return Err(self.fault("Missing a comma or ']' after an array element."));
         }
     }
 
@@ -334,6 +334,11 @@ impl<'a> Reader<'a> {
         &self.text[self.at..later.at]
     }
 
+    /// Bytes of the text that are still to be read.
+    pub(super) fn remaining(&self) -> usize {
+        self.text.len() - self.at
+    }
+
     /// Whether the next character opens an array.
     #[inline]
     pub(super) fn at_array(&mut self) -> bool {
@@ -424,8 +429,8 @@ mod tests {
             ("abc", "Invalid value. at 0"),
             ("{", "Missing a name for object member. at 1"),
             ("{\"a\" 1}", "Missing a colon after a name of object member. at 5"),
-            ("{\"a\":1 \"b\":2}", "Missing a comma or } after an object member. at 7"),
-            ("[1 2]", "Missing a comma or ] after an array element. at 3"),
+            ("{\"a\":1 \"b\":2}", "Missing a comma or '}' after an object member. at 7"),
+            ("[1 2]", "Missing a comma or ']' after an array element. at 3"),
             ("[1,]", "Invalid value. at 3"),
             ("{} {}", "The document root must not be followed by other values. at 3"),
             ("[1.]", "Miss fraction part in number. at 3"),

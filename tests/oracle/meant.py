@@ -1,0 +1,52 @@
+"""The differences from the real server that are meant, each with the reason a user would accept."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Meant:
+    """Why answers differ, and what has to hold all the same, of Triton's answer and ours."""
+
+    reason: str
+    holds: Callable[[Any, Any], bool]
+
+
+def _text(answer: Any) -> str:
+    return str(answer[1]["error"]) if isinstance(answer[1], dict) else str(answer[1])
+
+
+def _same_text(theirs: Any, ours: Any) -> bool:
+    return theirs[0] == 500 and ours[0] == 400 and _text(theirs) == _text(ours)
+
+
+def _refused(theirs: Any, ours: Any) -> bool:
+    return ours[0] in (400, 404, "INVALID_ARGUMENT", "NOT_FOUND")
+
+
+MEANT: dict[str, Meant] = {
+    r"REST (malformed: (?!empty|too deep).*|inputs are an object|no inputs member|no (name|datatype|shape)|negative shape|"
+    r"shape .*|data is .*|strings for numbers|numbers for .*|fractions for integers|negative for unsigned|null|"
+    r"id is a number|too many elements)": Meant(
+        "a fault in JSON is the client's: 400 with the same text, where Triton answers 500", _same_text
+    ),
+    r"REST malformed: empty|REST header length no number|REST encoding lies": Meant(
+        "the installed server takes a body it cannot read for the bytes of a tensor, and answers nonsense with 200",
+        _refused,
+    ),
+    r"REST too few elements": Meant("the newer server has a text of its own for too few elements", _refused),
+    r"REST malformed: too deep": Meant("the newer server bounds the depth of JSON, and says so", _refused),
+    r"(REST GET /v2/models/nope|REST GET /v2/models/fp32/versions/9|gRPC unknown model)[/ ]ready": Meant(
+        "the newer server answers NOT_FOUND for what is not known", _refused
+    ),
+    r"REST too many inputs": Meant(
+        "inputs are listed as they came, and an empty list is `[]`; Triton's order is by chance, and it writes `]`",
+        _refused,
+    ),
+    r"REST different batches": Meant("the first input that disagrees is named; Triton's order is by chance", _refused),
+    r'REST index index {"ready":7}': Meant("the newer server says what was expected", _refused),
+    r"gRPC negative shape|gRPC huge shape": Meant(
+        "the newer server names the dimension; the installed one overflows", _refused
+    ),
+}
