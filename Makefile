@@ -47,6 +47,9 @@ build: ## build the extension again, in release mode
 proto: $(VENV)/.test ## generate the Python messages from proto/
 	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=src/windlass/config --pyi_out=src/windlass/config proto/model_config.proto
 
+docs: $(VENV)/.built ## write the reference pages that are generated
+	$(BIN)/python docs/cli.py
+
 clean: ## remove what was built
 	rm -rf $(VENV) rust/target build dist
 

@@ -133,13 +133,14 @@ def running(peer: str, repository: Path, http: int = 18100, grpc: int = 18101) -
             command, env={**os.environ, **extra}, stdout=sink, stderr=sink, start_new_session=True
         )
     try:
-        _wait(peer, process, f"http://127.0.0.1:{http}/v2/health/ready", log)
+        wait(peer, process, f"http://127.0.0.1:{http}/v2/health/ready", log)
         yield Running(process.pid, http, grpc, path)
     finally:
-        _end(process)
+        end(process)
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """Stop a server and all it started."""
     if process.poll() is not None:
         return
     os.killpg(process.pid, 15)
@@ -150,7 +151,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def _wait(peer: str, process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+def wait(peer: str, process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
     """A peer without that path answers 404 or 405, which shows as well that it is up."""
     until = time.monotonic() + 90
     while time.monotonic() < until:

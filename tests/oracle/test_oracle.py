@@ -6,10 +6,10 @@ Runs where ``make oracle`` has installed the real server; says so and skips else
 import http.client
 import json
 import math
+import os
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,9 +17,10 @@ from typing import Any
 
 import grpc
 import pytest
+from tritonclient.grpc import service_pb2_grpc
+
 from oracle.cases import TYPES, Rest, Rpc, rest_cases, rpc_cases
 from oracle.meant import MEANT
-from tritonclient.grpc import service_pb2_grpc
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -73,17 +74,15 @@ def served(which: str, folder: Path, port: int) -> Iterator[tuple[int, grpc.Chan
     command = peers.triton_command if which == "triton" else peers.windlass_command
     options = ["--model-control-mode=explicit", "--load-model=*"]
     line, extra = command(folder, port, port + 1, port + 2, *options)
-    import os
-
-    log = tempfile.TemporaryFile()
-    process = subprocess.Popen(line, env={**os.environ, **extra}, stdout=log, stderr=log, start_new_session=True)
+    log = folder.with_suffix(".log")
+    with log.open("w") as sink:
+        process = subprocess.Popen(line, env={**os.environ, **extra}, stdout=sink, stderr=sink, start_new_session=True)
     try:
-        peers._wait(which, process, f"http://127.0.0.1:{port}/v2/health/ready", ROOT / ".peers" / f"{which}.log")
+        peers.wait(which, process, f"http://127.0.0.1:{port}/v2/health/ready", log)
         with grpc.insecure_channel(f"127.0.0.1:{port + 1}") as channel:
             yield port, channel
     finally:
-        peers._end(process)
-        log.close()
+        peers.end(process)
 
 
 def ask_rest(port: int, case: Rest) -> tuple[int, Any]:
@@ -158,6 +157,5 @@ def test_windlass_answers_as_the_real_triton_does(tmp_path: Path) -> None:
             used.add(reason)
         else:
             different.append(f"{name}\n    triton:   {theirs}\n    windlass: {ours}")
-    print(f"{len(answers['triton'])} questions, {len(different)} unexplained differences")
     assert not different, f"{len(different)} of {len(answers['triton'])} answers differ:\n" + "\n".join(different)
     assert used == set(MEANT), f"no longer needed: {sorted(set(MEANT) - used)}"

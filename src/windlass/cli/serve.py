@@ -1,9 +1,11 @@
 """``windlass serve``: a server that ends when it is told to."""
 
 import logging
+import os
 import signal
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
 
@@ -131,8 +133,6 @@ def run(repositories: list[Path], settings: dict[str, object]) -> None:
         received.append(number)
         if len(received) > 1:
             # Whatever hangs, hangs in another thread: leave without asking it.
-            import os
-
             os._exit(128 + number)
         told.set()
 
@@ -148,7 +148,10 @@ def run(repositories: list[Path], settings: dict[str, object]) -> None:
     while not told.wait(timeout=3600):
         pass
     log.info("%s: finishing what is in flight", signal.Signals(received[0]).name)
-    if server.drain():
+    # Draining waits outside Python, where a second signal would not be heard: it has a thread of its own.
+    with ThreadPoolExecutor(1) as pool:
+        drained = pool.submit(server.drain).result()
+    if drained:
         log.info("stopped")
     else:
         log.warning("stopped with requests still in flight, after %s s", settings["exit_timeout_s"])
