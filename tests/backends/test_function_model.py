@@ -94,7 +94,7 @@ class Number:
     assert first.execute({"x": given})["output"].tolist() == [0, 0]
     assert second.execute({"x": given})["output"].tolist() == [1, 1]
     version.close()
-    assert "instance `m_1` failed to close: OSError: still open" in caplog.text
+    assert "instance `m_0_1` failed to close: OSError: still open" in caplog.text
 
 
 def test_plain_arguments_are_the_values_of_one_row(version, make_request):
@@ -132,8 +132,8 @@ def test_a_row_that_fails_takes_no_other_request_with_it(version, make_request):
 
     assert good["output"].tolist() == [[0.5]]
     assert bad.message == (
-        "Failed to process the request(s) for model 'm_0', message: ZeroDivisionError: float division by zero"
-        f"\n\nAt:\n  {version.file('model.py')}(6): half"
+        "Failed to process the request(s) for model 'm_0_0', message: ZeroDivisionError: float division by zero"
+        f"\n\nAt:\n  {version.file('model.py')}(6): half\n"
     )
 
 
@@ -267,7 +267,9 @@ def test_a_result_that_is_none_fails_the_batch(version, body, message):
     )
     (instance,) = version.load("python", "instance_group { kind: KIND_CPU }")
 
-    with pytest.raises(BackendError, match=r"^Failed to process the request\(s\) for model 'm_0', message: " + message):
+    with pytest.raises(
+        BackendError, match=r"^Failed to process the request\(s\) for model 'm_0_0', message: " + message
+    ):
         instance.execute({"x": np.ones(2, np.int64)})
 
 

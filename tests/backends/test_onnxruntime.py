@@ -38,7 +38,7 @@ def test_a_file_alone_is_a_complete_model(version):
         ("INPUT0", 11, [16]),
         ("INPUT1", 11, [16]),
     ]
-    assert (instance.name, instance.kind, instance.per_request) == ("m_0", "CPU", False)
+    assert (instance.name, instance.kind, instance.per_request) == ("m_0_0", "CPU", False)
     np.testing.assert_array_equal(outputs["OUTPUT0"], 3 * ones)
     np.testing.assert_array_equal(outputs["OUTPUT1"], -ones)
 
@@ -195,7 +195,7 @@ def test_instances_share_the_session_that_told_the_signature(version, monkeypatc
 
     instances = version.load("onnxruntime", "instance_group { count: 3 kind: KIND_CPU }")
 
-    assert [instance.name for instance in instances] == ["m_0", "m_1", "m_2"]
+    assert [instance.name for instance in instances] == ["m_0_0", "m_0_1", "m_0_2"]
     assert len(made) == 1
 
 
@@ -289,7 +289,7 @@ def test_a_failing_run_is_an_error(version):
 def test_a_gpu_that_is_not_there_is_an_error_and_auto_falls_back(version, no_gpus):
     make_onnx_identity(version.file("model.onnx"))
 
-    with pytest.raises(BackendError, match="instance group m of model m has kind KIND_GPU but no GPUs"):
+    with pytest.raises(BackendError, match="instance group m_0 of model m has kind KIND_GPU but no GPUs"):
         version.load("onnxruntime", "instance_group { kind: KIND_GPU }")
     (instance,) = version.load("onnxruntime", "instance_group { kind: KIND_AUTO }")
 

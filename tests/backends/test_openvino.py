@@ -78,7 +78,7 @@ def test_instances_have_requests_of_their_own(version):
     one = first.execute({"x": np.ones((1, 4), np.float32)})["y"]
     two = second.execute({"x": np.zeros((1, 4), np.float32)})["y"]
 
-    assert (first.name, second.name) == ("m_0", "m_1")
+    assert (first.name, second.name) == ("m_0_0", "m_0_1")
     assert (one.sum(), two.sum()) == (4, 0)
 
 

@@ -15,11 +15,11 @@ def placed(text: str, gpus: int) -> list[Placement]:
 
 
 def test_one_instance_on_the_cpu_is_the_default_without_gpus():
-    assert placed("", gpus=0) == [Placement("m_0", "CPU", 0)]
+    assert placed("", gpus=0) == [Placement("m_0_0", "CPU", 0)]
 
 
 def test_auto_takes_every_gpu():
-    assert placed("", gpus=2) == [Placement("m_0", "GPU", 0), Placement("m_1", "GPU", 1)]
+    assert placed("", gpus=2) == [Placement("m_0_0", "GPU", 0), Placement("m_0_1", "GPU", 1)]
 
 
 def test_a_count_is_for_each_device():
@@ -31,7 +31,7 @@ def test_a_count_is_for_each_device():
 def test_groups_stand_side_by_side():
     text = "instance_group { count: 2 kind: KIND_CPU } instance_group { kind: KIND_MODEL }"
 
-    assert [(p.name, p.kind) for p in placed(text, gpus=0)] == [("m_0", "CPU"), ("m_1", "CPU"), ("m_1_0", "MODEL")]
+    assert [(p.name, p.kind) for p in placed(text, gpus=0)] == [("m_0_0", "CPU"), ("m_0_1", "CPU"), ("m_1_0", "MODEL")]
 
 
 def test_gpus_are_not_counted_for_nothing():
@@ -43,7 +43,7 @@ def test_gpus_are_not_counted_for_nothing():
 @pytest.mark.parametrize(
     ("text", "gpus", "message"),
     [
-        ("kind: KIND_GPU", 0, "instance group m of model m has kind KIND_GPU but no GPUs are available"),
+        ("kind: KIND_GPU", 0, "instance group m_0 of model m has kind KIND_GPU but no GPUs are available"),
         ("kind: KIND_AUTO gpus: [ 0 ]", 0, "no GPUs are available"),
         ("kind: KIND_GPU gpus: [ 2 ]", 2, "specifies invalid or unsupported gpu id 2"),
     ],

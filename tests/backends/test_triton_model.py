@@ -61,7 +61,7 @@ def test_initialize_is_told_everything_in_strings(version, make_request):
         "model_name": "m",
         "model_version": "1",
         "model_repository": str(version.model_dir),
-        "model_instance_name": "m_0",
+        "model_instance_name": "m_0_0",
         "model_instance_kind": "CPU",
         "model_instance_device_id": "0",
     }
@@ -91,7 +91,7 @@ def test_a_goodbye_that_fails_is_written_to_the_log(version, caplog):
 
     version.close()
 
-    assert "instance `m_0` failed to finalize: OSError: disk gone" in caplog.text
+    assert "instance `m_0_0` failed to finalize: OSError: disk gone" in caplog.text
 
 
 def test_execute_may_be_a_coroutine(version, make_request):
@@ -112,7 +112,7 @@ def failing(version, make_request, execute: str, requests: int = 1) -> str:
     (instance,) = version.load("python", IDENTITY + " instance_group { kind: KIND_CPU }")
     with pytest.raises(BackendError) as failure:
         instance.execute_each([make_request() for _ in range(requests)])
-    prefix = "Failed to process the request(s) for model 'm_0', message: "
+    prefix = "Failed to process the request(s) for model 'm_0_0', message: "
     assert failure.value.message.startswith(prefix)
     return failure.value.message.removeprefix(prefix)
 
@@ -122,7 +122,7 @@ def test_an_exception_fails_the_batch_and_shows_the_users_own_frames(version, ma
 
     assert message == (
         "json.decoder.JSONDecodeError: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"
-        f"\n\nAt:\n  {version.file('model.py')}(8): execute"
+        f"\n\nAt:\n  {version.file('model.py')}(8): execute\n"
     )
 
 
@@ -156,7 +156,7 @@ def test_a_bad_response_fails_its_own_request_only(version, make_request):
     assert good == {}
     assert (refused.message, refused.code) == ("too dark", "INVALID_ARG")
     assert wrong.message == (
-        "Failed to process the request(s) for model 'm_0', message: Expected an 'InferenceResponse' object in the "
+        "Failed to process the request(s) for model 'm_0_0', message: Expected an 'InferenceResponse' object in the "
         "execute function return list, found type 'str'."
     )
 

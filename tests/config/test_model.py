@@ -59,7 +59,7 @@ def test_what_is_left_out_is_filled_in():
     )
     assert config.version_policy.latest.num_versions == 1
     assert list(config.dynamic_batching.preferred_batch_size) == [8]
-    assert [(group.name, group.count) for group in config.instance_group] == [("m", 1), ("m_1", 2)]
+    assert [(group.name, group.count) for group in config.instance_group] == [("m_0", 1), ("m_1", 2)]
 
 
 def test_json_has_every_scalar_and_sizes_are_numbers():
@@ -102,7 +102,7 @@ def test_both_spellings_of_json_are_read():
         (MODEL + "dynamic_batching { priority_levels: 2 }", "default priority level must be in range [1, 2] for m"),
         (
             MODEL + "instance_group { kind: KIND_CPU gpus: 0 }",
-            "instance group m of model m has kind KIND_CPU but specifies one or more GPUs",
+            "instance group m_0 of model m has kind KIND_CPU but specifies one or more GPUs",
         ),
         (MODEL + "sequence_batching {}", "sequence batching is not offered by this version of windlass"),
     ],

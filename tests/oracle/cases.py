@@ -120,6 +120,7 @@ def _good() -> list[Rest]:
         infer("named output", tensor(), outputs=[{"name": "OUTPUT0"}]),
         infer("empty outputs", tensor(), outputs=[]),
         infer("parameters", tensor(), parameters={"a": 1, "b": True, "c": "x", "d": 1.5}),
+        infer("a model that raises", tensor(), model="raises"),
         infer("batch of three", tensor([1, 2, 3, 4, 5, 6], shape=[3, 2])),
         infer("no batch dimension", tensor([1, 2], shape=[2]), model="flat"),
         infer("unknown members", {**tensor(), "other": [{"x": None}]}, other={"y": []}),

@@ -147,10 +147,6 @@ def _normalise_scheduling(config: ModelConfig) -> None:
 def _normalise_instances(config: ModelConfig) -> None:
     if not config.instance_group:
         config.instance_group.append(ModelInstanceGroup())
-    taken = {group.name for group in config.instance_group}
     for index, group in enumerate(config.instance_group):
-        if not group.name:
-            group.name = config.name if index == 0 else f"{config.name}_{index}"
-            while index > 0 and group.name in taken:
-                group.name += "_"
+        group.name = group.name or f"{config.name}_{index}"
         group.count = group.count or 1

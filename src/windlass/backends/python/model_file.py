@@ -63,7 +63,7 @@ class ModelFile:
             for frame in reversed(frames[first:])
             if not frame.filename.startswith((*_LIBRARIES, "<"))
         ]
-        return "\n".join([text, "", "At:", *places]) if places else text
+        return "\n".join([text, "", "At:", *places, ""]) if places else text
 
 
 class _Loader(SourceFileLoader):
