@@ -116,7 +116,8 @@ def command_of(peer: str, repository: Path, http: int, grpc: int) -> tuple[list[
 def _nginx_configuration(port: int) -> str:
     file = PEERS / "nginx.conf"
     file.write_text(
-        "worker_processes 1; daemon off; pid /dev/null; error_log /dev/null; events { worker_connections 512; }\n"
+        f"worker_processes 1; daemon off; pid {PEERS}/nginx.pid; error_log stderr crit;\n"
+        "events { worker_connections 512; }\n"
         "http { access_log off; keepalive_requests 100000000; server { "
         f"listen 127.0.0.1:{port}; location / {{ return 200 'constant'; }} }} }}\n"
     )

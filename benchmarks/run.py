@@ -5,7 +5,7 @@ import sys
 
 from benchmarks import image, real, report, startup, tiny
 
-SECTIONS = ("rest", "grpc", "image", "real", "start")
+SECTIONS = ("rest", "grpc", "image", "start", "real")
 PEERS = ("windlass", "windlass-function", "triton", "mosec", "fastapi", "litserve", "bare", "nginx")
 
 
@@ -31,8 +31,10 @@ def main() -> None:
         if section in wanted:
             print(f"measuring {section}", file=sys.stderr, flush=True)
             rows += measures[section]()
-    goals = [*tiny.goals(rows), *image.goals(rows), *real.goals(rows), *startup.goals(rows)]
-    print(report.write(rows, goals, described).read_text())
+            # Written after every section, so that a later one that fails takes nothing with it.
+            goals = [*tiny.goals(rows), *image.goals(rows), *real.goals(rows), *startup.goals(rows)]
+            table = report.write(rows, goals, described)
+    print(table.read_text())
 
 
 if __name__ == "__main__":
