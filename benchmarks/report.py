@@ -1,6 +1,7 @@
 """What was measured, as a table, as JSON and as one plot, with the machine it was measured on."""
 
 import json
+import math
 import os
 import platform
 import time
@@ -74,6 +75,8 @@ def _table(rows: list[dict[str, Any]]) -> str:
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, float) and math.isnan(value):
+        return "-"
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     return str(value)
