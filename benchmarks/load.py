@@ -95,8 +95,8 @@ def _latency(out: str, name: str) -> float:
 def perf(server: Running, model: str, concurrency: int, seconds: float) -> Measured:
     """Load the server over gRPC with Triton's own load generator, and read the rate off the server's statistics.
 
-    perf_analyzer's own report is not used: at concurrency 64 against a quick server it measures for ever. Both servers count
-    in the same way, so both are read in the same way; latencies are not told.
+    perf_analyzer's own report is not used: at concurrency 64 against a quick server it measures for ever. Both servers
+    count in the same way, so both are read in the same way; latencies are not told.
     """
     binary, environment = perf_analyzer()
     command = [str(binary), "-m", model, "-i", "grpc", "-u", f"127.0.0.1:{server.grpc}", "-b", "1"]

@@ -6,7 +6,7 @@ import sys
 from benchmarks import image, real, report, startup, tiny
 
 SECTIONS = ("rest", "grpc", "image", "start", "real")
-PEERS = ("windlass", "windlass-function", "triton", "mosec", "fastapi", "litserve", "bare", "nginx")
+PEERS = ("windlass", "windlass-function", "triton", "mosec", "fastapi", "bare", "nginx")
 
 
 def main() -> None:
