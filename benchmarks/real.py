@@ -1,13 +1,17 @@
 """Models of real size, served against the engine called in a loop at its best batch size.
 
 Weights are random from a fixed seed: how long a model takes does not depend on them. Both sides use the same engine
-through the same backend of windlass, in the same precision; the only difference is the server.
+through the same backend of windlass, in the same precision, with the same settings of the C library's memory; the only
+difference is the server. Every loop has a process of its own, as the server has, with nothing else in it.
 """
 
+import multiprocessing
+import os
 import statistics
 import tempfile
 import time
 import warnings
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -123,15 +127,23 @@ def _write(folder: Path, model: str, engine: str, batch: int) -> None:
 
 def _in_a_loop(folder: Path, model: str, batch: int, seconds: float) -> float:
     """Return samples a second of the engine, called through windlass' backend without a server."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        return process.submit(_loop, folder, model, batch, seconds).result()
+
+
+def _loop(folder: Path, model: str, batch: int, seconds: float) -> float:
     from windlass.backends import LoadContext, find
     from windlass.config import normalise
     from windlass.repository import scan
+    from windlass.serving import memory
 
+    memory.keep_freed()
     entry = scan([folder]).models[model]
     opened = find(entry.config.backend).open(LoadContext(model, 1, entry.path, entry.versions[1], entry.config))
     instance = opened.instances(normalise(opened.config, model))[0]
     array = _example(model, batch)
-    instance.execute({"input": array.copy()})
+    for _ in range(3):
+        instance.execute({"input": array})
     count, begun = 0, time.perf_counter()
     while time.perf_counter() - begun < seconds:
         instance.execute({"input": array})
@@ -157,8 +169,6 @@ def measure(seconds: float, rounds: int, engines: tuple[str, ...] = ENGINES) -> 
 
 
 def _compare(folder: Path, model: str, engine: str, batch: int, seconds: float, rounds: int) -> dict[str, Any]:
-    import os
-
     name = "FP32" if model == "resnet50" else "INT64"
     one = {"input": _example(model, 1)}
     request = sockets.binary_request(f"/v2/models/{model}/infer", one, {"input": name})

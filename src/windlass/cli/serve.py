@@ -77,8 +77,9 @@ def serve(repository: tuple[Path, ...], model_repository: tuple[Path, ...], **op
     at once, with 130 (Ctrl-C) or 143.
     """
     paths = _repositories([*repository, *model_repository])
-    from windlass.serving import logs
+    from windlass.serving import logs, memory
 
+    memory.keep_freed()
     logs.configure(as_json=bool(options.pop("json_logs")))
     run(paths, _settings(options))
 

@@ -12,6 +12,7 @@ from windlass.backends import Instance, LoadContext, find
 from windlass.config import ModelConfig, config_json, normalise, validate
 from windlass.errors import ModelLoadError, WindlassError, code_prefix
 from windlass.repository import ModelEntry, select
+from windlass.serving import memory
 from windlass.serving.reconcile import NOTHING, Fingerprint, fingerprint, reconcile
 
 log = logging.getLogger("windlass")
@@ -159,6 +160,7 @@ class Loader:
             for version in versions:
                 self._plane.retire(name, version, self._drain_timeout_s, "unloaded")
             if versions:
+                memory.return_freed()
                 log.info("unloaded `%s`", name)
 
     def serving(self) -> dict[str, tuple[int, ...]]:
