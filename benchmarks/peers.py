@@ -22,7 +22,10 @@ REQUIREMENTS = {
     "triton": ["nvidia-pytriton==0.7.0"],
     "mosec": ["mosec==0.9.8", "numpy"],
     "fastapi": ["fastapi", "gunicorn", "uvicorn-worker", "uvicorn[standard]", "numpy"],
-    "litserve": ["litserve", "numpy"],
+    "litserve": ["litserve==0.2.19", "numpy"],
+    "mlserver": ["mlserver==1.7.1"],
+    "bentoml": ["bentoml==1.4.39"],
+    "ray": ["ray[serve]==2.60.0"],
     "bare": ["uvloop", "httptools", "orjson"],
 }
 
@@ -107,6 +110,9 @@ def command_of(peer: str, repository: Path, http: int, grpc: int) -> tuple[list[
     if peer == "fastapi":
         worker = ["-k", "uvicorn_worker.UvicornWorker", "-w", "5", "-b", f"127.0.0.1:{port}"]
         return [str(programs / "gunicorn"), *worker, "--chdir", str(SERVERS), "fastapi_tiny:app"], {}, path
+    if peer == "bentoml":
+        options = ["--host", "127.0.0.1", "--port", port, "--working-dir", str(SERVERS)]
+        return [str(programs / "bentoml"), "serve", "bentoml_tiny:Tiny", *options], {"BENTOML_DO_NOT_TRACK": "1"}, "/predict"
     script = [str(programs / "python"), str(SERVERS / f"{peer}_tiny.py")]
     if peer == "mosec":
         return [*script, "--port", port, "--address", "127.0.0.1"], {}, "/inference"
