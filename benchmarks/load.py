@@ -60,10 +60,9 @@ def check(server: Running) -> None:
             with urllib.request.urlopen(request) as response:
                 found = response.read()
             break
-        except urllib.error.HTTPError as error:
-            error.close()
+        except urllib.error.URLError as error:
             if time.monotonic() > until:
-                raise SystemExit(f"error: port {server.http} answers {error.code} to the tiny request") from None
+                raise SystemExit(f"error: port {server.http} does not answer the tiny request: {error}") from None
             time.sleep(0.2)
     if found == b"constant":
         return

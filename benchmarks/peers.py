@@ -1,7 +1,10 @@
 """The servers that are measured, each in an environment of its own under ``.peers/``, built when first asked for."""
 
+import contextlib
 import os
+import random
 import shutil
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -10,7 +13,6 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +30,9 @@ REQUIREMENTS = {
     "ray": ["ray[serve]==2.60.0"],
     "bare": ["uvloop", "httptools", "orjson"],
 }
+
+# Where peers with paths of their own take the tiny request.
+PATHS = {"mosec": "/inference", "litserve": "/predict", "bentoml": "/predict"}
 
 
 @dataclass(frozen=True)
@@ -107,16 +112,18 @@ def command_of(peer: str, repository: Path, http: int, grpc: int) -> tuple[list[
             f"error: unknown peer `{peer}`\nhint: one of {', '.join([*REQUIREMENTS, 'windlass', 'nginx'])}"
         )
     programs = environment(peer) / "bin"
+    script = [str(programs / "python"), str(SERVERS / f"{peer}_tiny.py")]
     if peer == "fastapi":
         worker = ["-k", "uvicorn_worker.UvicornWorker", "-w", "5", "-b", f"127.0.0.1:{port}"]
-        return [str(programs / "gunicorn"), *worker, "--chdir", str(SERVERS), "fastapi_tiny:app"], {}, path
-    if peer == "bentoml":
+        script = [str(programs / "gunicorn"), *worker, "--chdir", str(SERVERS), "fastapi_tiny:app"]
+    elif peer == "bentoml":
         options = ["--host", "127.0.0.1", "--port", port, "--working-dir", str(SERVERS)]
-        return [str(programs / "bentoml"), "serve", "bentoml_tiny:Tiny", *options], {"BENTOML_DO_NOT_TRACK": "1"}, "/predict"
-    script = [str(programs / "python"), str(SERVERS / f"{peer}_tiny.py")]
-    if peer == "mosec":
-        return [*script, "--port", port, "--address", "127.0.0.1"], {}, "/inference"
-    return [*script, port], {}, "/predict" if peer == "litserve" else path
+        script = [str(programs / "bentoml"), "serve", "bentoml_tiny:Tiny", *options]
+    elif peer == "mosec":
+        script += ["--port", port, "--address", "127.0.0.1"]
+    else:
+        script.append(port)
+    return script, {"BENTOML_DO_NOT_TRACK": "1"}, PATHS.get(peer, path)
 
 
 def _nginx_configuration(port: int) -> str:
@@ -130,9 +137,11 @@ def _nginx_configuration(port: int) -> str:
     return str(file)
 
 
-@contextmanager
-def running(peer: str, repository: Path, http: int = 18100, grpc: int = 18101) -> Iterator[Running]:
-    """Start a peer, wait until it answers, stop it in the end."""
+@contextlib.contextmanager
+def running(peer: str, repository: Path) -> Iterator[Running]:
+    """Start a peer on free ports, wait until it answers, stop it in the end."""
+    http = free_ports(3)
+    grpc = http + 1
     command, extra, path = command_of(peer, repository, http, grpc)
     log = PEERS / f"{peer}.log"
     with log.open("w") as sink:
@@ -146,16 +155,30 @@ def running(peer: str, repository: Path, http: int = 18100, grpc: int = 18101) -
         end(process)
 
 
+def free_ports(count: int) -> int:
+    """Return the first of so many free ports in a row. One that was just let go may still have a server behind it."""
+    while True:
+        first = random.randrange(20_000, 30_000)
+        try:
+            for port in range(first, first + count):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return first
+
+
 def end(process: "subprocess.Popen[bytes]") -> None:
     """Stop a server and all it started."""
     if process.poll() is not None:
         return
     os.killpg(process.pid, 15)
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(10)
-    except subprocess.TimeoutExpired:
+    # What is left of its group when it is gone, workers that hang or linger, goes with it.
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, 9)
-        process.wait()
+    process.wait()
 
 
 def wait(peer: str, process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:

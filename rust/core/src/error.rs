@@ -75,6 +75,11 @@ impl Error {
         Self::new(Code::Internal, message)
     }
 
+    /// Not now.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(Code::Unavailable, message)
+    }
+
     /// The same error, its text preceded by the request's id, as the protocol does for most checks of a request.
     #[must_use]
     pub fn with_request_id(self, id: &str) -> Self {

@@ -1,17 +1,19 @@
 //! One loaded copy of a model that executes batches, one at a time.
 
-use crate::error::Result;
-use crate::queue::Likeness;
-use crate::reply::{Cancellation, Reply};
-use crate::request::Request;
-use crate::statistics::Timing;
-use crate::tensor::Tensor;
-
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use crate::error::Error;
+use crate::queue::Likeness;
 use crate::reactor::Reactor;
+use crate::reply::{Cancellation, Reply};
+use crate::request::{Parameters, Request};
+use crate::responder::Responder;
+use crate::scheduler::Scheduler;
+use crate::statistics::Timing;
+use crate::tensor::Tensor;
+use crate::worker::Commission;
 
 /// An admitted request on its way to an instance.
 #[derive(Debug)]
@@ -22,25 +24,80 @@ pub struct Job {
     pub rows: usize,
     pub(crate) likeness: Likeness,
     pub(crate) arrived: Instant,
-    pub(crate) reply: Reply,
+    /// Taken by its responder, where the model answers when it likes.
+    pub(crate) reply: Option<Reply>,
     /// Where its client's connection lives.
     pub(crate) reactor: Arc<Reactor>,
+    /// The queue it waits in.
+    pub(crate) scheduler: Arc<Scheduler>,
 }
 
 impl Job {
-    /// Tells, also later, whether the client still waits.
-    pub fn cancellation(&self) -> Cancellation {
-        self.reply.cancellation()
+    /// Tells, also later, whether the client still waits; nothing once its responder was taken.
+    pub fn cancellation(&self) -> Option<Cancellation> {
+        self.reply.as_ref().map(Reply::cancellation)
     }
+
+    /// Takes the way back to the client, for answers when and as often as the model likes. The outcome is then `Deferred`. There is one.
+    pub fn responder(&mut self) -> Option<Responder> {
+        let reply = self.reply.take()?;
+        Some(Responder::new(reply, self))
+    }
+
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.reply.as_ref().is_some_and(Reply::is_abandoned)
+    }
+
+    /// Gives its only answer, unless a responder does.
+    pub(crate) fn fail(mut self, error: Error) {
+        if let Some(reply) = self.reply.take() {
+            reply.send(Err(error));
+        }
+    }
+}
+
+/// What a model answers to one request.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    /// The tensors, in the model's order.
+    pub tensors: Vec<Tensor>,
+    /// What it has to say besides.
+    pub parameters: Parameters,
+}
+
+impl From<Vec<Tensor>> for Outputs {
+    fn from(tensors: Vec<Tensor>) -> Self {
+        Self { tensors, parameters: Parameters::new() }
+    }
+}
+
+/// What came of one request of a batch.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Its only answer.
+    Answered(Outputs),
+    /// Why it has none.
+    Failed(Error),
+    /// It is answered by its responder, now or later.
+    Deferred,
+    /// It wants to be executed once more, with the inputs that are in it now.
+    Rescheduled,
 }
 
 /// What came of a batch.
 #[derive(Debug)]
 pub struct Execution {
-    /// For each request, in order: its outputs, or why it failed.
-    pub results: Vec<Result<Vec<Tensor>>>,
+    /// For each request, in order.
+    pub outcomes: Vec<Outcome>,
     /// How long the parts took.
     pub timing: Timing,
+}
+
+impl Execution {
+    /// All of a batch failed for the same reason.
+    pub fn failed(jobs: &[Job], error: &Error) -> Self {
+        Self { outcomes: jobs.iter().map(|_| Outcome::Failed(error.clone())).collect(), timing: Timing::default() }
+    }
 }
 
 /// Executes batches. Owned by the scheduler and used by one thread at a time, though not always the same one.
@@ -48,10 +105,47 @@ pub trait Instance: Send {
     /// Its name: `<group>_<index>`.
     fn name(&self) -> &str;
 
-    /// Executes one batch: requests that may be joined, in the order in which they will be answered. Must return one result per
+    /// Executes one batch: requests that may be joined, in the order in which they will be answered. Must return one outcome per
     /// request. A panic fails the batch and nothing else.
     fn execute(&mut self, jobs: &mut [Job]) -> Execution;
 
     /// Called once, after the last execution.
     fn close(&mut self) {}
+}
+
+/// Executes batches elsewhere, in another process: it is given a batch, and says later what came of it.
+pub trait RemoteInstance: Send + Sync {
+    /// Its name: `<group>_<index>`.
+    fn name(&self) -> &str;
+
+    /// Takes a batch to execute. Must not block. The next comes only after this one is complete.
+    fn start(&self, batch: Commission);
+
+    /// Called once, after the last execution.
+    fn close(&self) {}
+}
+
+/// Where an instance executes.
+pub enum Executor {
+    /// In this process, on a thread that is held meanwhile.
+    Local(Box<dyn Instance>),
+    /// In another process.
+    Remote(Arc<dyn RemoteInstance>),
+}
+
+impl Executor {
+    /// The instance's name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Local(instance) => instance.name(),
+            Self::Remote(instance) => instance.name(),
+        }
+    }
+
+    pub(crate) fn close(&mut self) {
+        match self {
+            Self::Local(instance) => instance.close(),
+            Self::Remote(instance) => instance.close(),
+        }
+    }
 }

@@ -7,7 +7,8 @@
 //! * `model` checks it against the `spec`, `payload` its bytes, and admits it;
 //! * `scheduler` keeps it in its `queue` until the `batcher` says which requests an idle `worker` takes;
 //! * `batch` joins them for the `instance`, and splits what comes back; `order` keeps answers in line where a model asks for it;
-//! * `reply` carries the answer home, by way of the `reactor` that the connection lives on; `crew` runs the reactor's threads, and `pace`
+//! * `reply` carries the answer home to whoever holds the `pending` request, by way of the `reactor` that the connection lives on; a model
+//!   that answers later or often does so through a `responder`; `crew` runs the reactor's threads, and `pace`
 //!   tells whether a model is quick enough to be executed on them.
 //!
 //! `tensor`, `request`, `error`, `statistics` and `metrics` are what they speak of; `control` is what the network may ask of the
@@ -27,14 +28,16 @@ pub mod model;
 mod order;
 mod pace;
 mod payload;
+pub mod pending;
 pub mod plane;
 pub mod proto;
 mod queue;
 pub mod reactor;
 pub mod reply;
 pub mod request;
+pub mod responder;
 mod scheduler;
 pub mod spec;
 pub mod statistics;
 pub mod tensor;
-mod worker;
+pub mod worker;

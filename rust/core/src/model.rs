@@ -1,21 +1,19 @@
 //! A loaded version: checks a request against what it declares, and admits it to the queue.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::error::{Error, Result};
-use crate::instance::{Instance, Job};
+use crate::instance::{Executor, Job};
 use crate::payload::check_size;
+use crate::pending::Pending;
 use crate::queue::Likeness;
 use crate::reactor::Reactor;
-use crate::reply::{Answer, reply};
-use crate::request::{Request, Response};
+use crate::reply::reply;
+use crate::request::Request;
 use crate::scheduler::Scheduler;
 use crate::spec::{Spec, TensorSpec};
 use crate::statistics::Statistics;
@@ -41,7 +39,7 @@ pub struct Model {
 
 impl Model {
     /// A version with the instances that execute it. `home` sees to its timers.
-    pub fn new(spec: Arc<Spec>, instances: Vec<Box<dyn Instance>>, load_time: Duration, home: &Arc<Reactor>) -> Self {
+    pub fn new(spec: Arc<Spec>, instances: Vec<Executor>, load_time: Duration, home: &Arc<Reactor>) -> Self {
         let statistics = Arc::new(Statistics::default());
         let workers = instances.into_iter().map(Worker::new).collect();
         let scheduler = Arc::new(Scheduler::new(&spec, Arc::clone(&statistics), Arc::clone(home), workers));
@@ -55,13 +53,16 @@ impl Model {
     /// `INVALID_ARG` for a request that does not fit the model, `UNAVAILABLE` when the queue is full or the version is being unloaded.
     pub fn submit(&self, request: Request, reactor: &Arc<Reactor>) -> Result<Pending> {
         let rows = self.admit(&request)?;
-        let (reply, answer) = reply();
+        let (reply, answers) = reply();
         let likeness = self.likeness(&request);
         let id = request.id.clone();
-        let job = Job { request, rows, likeness, arrived: Instant::now(), reply, reactor: Arc::clone(reactor) };
+        let scheduler = Arc::clone(&self.scheduler);
+        let (reply, reactor) = (Some(reply), Arc::clone(reactor));
+        let job = Job { request, rows, likeness, arrived: Instant::now(), reply, reactor, scheduler };
+        let reactor = Arc::clone(&job.reactor);
         self.scheduler.push(job).map_err(|error| error.with_request_id(&id))?;
         reactor.note(&self.scheduler);
-        Ok(Pending { answer, scheduler: Arc::clone(&self.scheduler), reactor: Arc::clone(reactor), answered: false })
+        Ok(Pending::queued(answers, Arc::clone(&self.scheduler), reactor))
     }
 
     /// How many requests wait in its queue.
@@ -208,35 +209,6 @@ impl Model {
             }
         }
         Some(likeness.into())
-    }
-}
-
-/// An admitted request; resolves to its answer. Dropping it abandons the request.
-#[derive(Debug)]
-pub struct Pending {
-    answer: Answer,
-    scheduler: Arc<Scheduler>,
-    reactor: Arc<Reactor>,
-    answered: bool,
-}
-
-impl Future for Pending {
-    type Output = Result<Response>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = Pin::new(&mut self.answer).poll(context);
-        self.answered |= answer.is_ready();
-        answer
-    }
-}
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        if !self.answered {
-            self.answer.abandon();
-            self.scheduler.abandoned();
-            self.reactor.note(&self.scheduler);
-        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::control::{Control, ControlParameter};
 use crate::crew::Crew;
 use crate::error::{Code, Error, Result};
 use crate::frontend::{Door, Stop, grpc, http};
-use crate::instance::Instance;
+use crate::instance::Executor;
 use crate::metrics;
 use crate::model::Model;
 use crate::reactor::Reactor;
@@ -68,7 +68,7 @@ pub struct Addresses {
 /// The data plane of one server.
 pub struct Plane {
     settings: Settings,
-    catalog: Catalog,
+    catalog: Arc<Catalog>,
     control: Arc<dyn Control>,
     phase: AtomicU8,
     /// The reactor that sees to the timers of the models; the first.
@@ -96,7 +96,7 @@ impl Plane {
     pub fn new(settings: Settings, control: Arc<dyn Control>) -> Self {
         Self {
             settings,
-            catalog: Catalog::default(),
+            catalog: Arc::default(),
             control,
             phase: AtomicU8::new(Phase::Starting as u8),
             home: Arc::default(),
@@ -142,7 +142,7 @@ impl Plane {
     }
 
     /// Puts a version in service. One of the same number that was there before answers what it has, and is closed.
-    pub fn publish(&self, spec: Arc<Spec>, instances: Vec<Box<dyn Instance>>, load_time: Duration) {
+    pub fn publish(&self, spec: Arc<Spec>, instances: Vec<Executor>, load_time: Duration) {
         let model = Arc::new(Model::new(spec, instances, load_time, &self.home));
         if let Some(old) = self.catalog.publish(model) {
             old.stop();

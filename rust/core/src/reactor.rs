@@ -177,7 +177,7 @@ impl Seat {
     }
 
     fn start(&mut self, run: Box<Run>) {
-        if run.quick || self.keeps_all { self.runs.push_back(run) } else { run.hand_over() }
+        if run.is_quick() || self.keeps_all { self.runs.push_back(run) } else { run.hand_over() }
     }
 }
 

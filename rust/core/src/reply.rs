@@ -1,15 +1,27 @@
-//! The way back to one client: a slot that is filled once, and a future that waits for it.
+//! The way back to one client: a slot that answers go into, and an end that waits for them.
 //!
-//! Whoever loses interest says so, and the request is dropped wherever it is.
+//! Most requests have exactly one answer; those to decoupled models have any number, and the last may be empty. Whoever loses interest says
+//! so, and the request is dropped wherever it is.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::error::{Error, Result};
 use crate::request::Response;
+
+/// Answers that may wait for a client. One that reads more slowly than its model answers loses the rest.
+const MAX_WAITING: usize = 65_536;
+
+/// One answer to a request.
+#[derive(Debug)]
+pub struct Answer {
+    /// What it says; only the last may say nothing.
+    pub result: Option<Result<Response>>,
+    /// Whether no other follows.
+    pub last: bool,
+}
 
 #[derive(Debug, Default)]
 struct Slot {
@@ -20,15 +32,17 @@ struct Slot {
 
 #[derive(Debug, Default)]
 struct State {
-    answer: Option<Result<Response>>,
+    /// Beside the list, so that a request with one answer needs none.
+    next: Option<Answer>,
+    more: VecDeque<Answer>,
     waiter: Option<Waker>,
 }
 
 /// The end that answers.
 #[derive(Debug)]
-pub(crate) struct Reply {
+pub struct Reply {
     slot: Arc<Slot>,
-    sent: bool,
+    ended: bool,
 }
 
 /// Tells whether anybody still waits for an answer.
@@ -37,18 +51,18 @@ pub struct Cancellation(Arc<Slot>);
 
 /// The end that waits.
 #[derive(Debug)]
-pub(crate) struct Answer(Arc<Slot>);
+pub(crate) struct Answers(Arc<Slot>);
 
 /// Both ends of a new slot.
-pub(crate) fn reply() -> (Reply, Answer) {
+pub(crate) fn reply() -> (Reply, Answers) {
     let slot = Arc::new(Slot::default());
-    (Reply { slot: Arc::clone(&slot), sent: false }, Answer(slot))
+    (Reply { slot: Arc::clone(&slot), ended: false }, Answers(slot))
 }
 
 impl Reply {
     /// Whether the client went away.
     pub(crate) fn is_abandoned(&self) -> bool {
-        self.slot.abandoned.load(Ordering::Relaxed)
+        self.slot.is_abandoned()
     }
 
     /// A handle for a model that wants to stop early.
@@ -56,20 +70,31 @@ impl Reply {
         Cancellation(Arc::clone(&self.slot))
     }
 
-    /// Answers, and wakes the one who waits.
-    pub(crate) fn send(mut self, answer: Result<Response>) {
-        self.sent = true;
-        self.fill(answer);
+    /// Gives the only answer, or the last.
+    pub fn send(mut self, result: Result<Response>) {
+        self.end(Some(result));
     }
 
-    fn fill(&self, answer: Result<Response>) {
-        let waiter = {
-            let mut state = self.slot.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.answer = Some(answer);
-            state.waiter.take()
-        };
-        if let Some(waiter) = waiter {
-            waiter.wake();
+    /// Gives one of several answers, and wakes the one who waits. After the last nothing more is taken.
+    pub fn push(&mut self, result: Option<Result<Response>>, last: bool) {
+        if last {
+            return self.end(result);
+        }
+        if self.ended || self.is_abandoned() {
+            return;
+        }
+        if self.slot.lock().more.len() >= MAX_WAITING {
+            self.slot.abandoned.store(true, Ordering::Relaxed);
+            let text = format!("the client left {MAX_WAITING} answers unread: the rest is dropped");
+            return self.end(Some(Err(Error::unavailable(text))));
+        }
+        self.slot.put(Answer { result, last: false });
+    }
+
+    fn end(&mut self, result: Option<Result<Response>>) {
+        if !self.ended {
+            self.ended = true;
+            self.slot.put(Answer { result, last: true });
         }
     }
 }
@@ -77,32 +102,53 @@ impl Reply {
 /// Nobody waits for ever: a request that is dropped on its way is answered.
 impl Drop for Reply {
     fn drop(&mut self) {
-        if !self.sent {
-            self.fill(Err(Error::stopping()));
+        self.end(Some(Err(Error::stopping())));
+    }
+}
+
+impl Slot {
+    fn put(&self, answer: Answer) {
+        let waiter = {
+            let mut state = self.lock();
+            if state.next.is_none() && state.more.is_empty() {
+                state.next = Some(answer);
+            } else {
+                state.more.push_back(answer);
+            }
+            state.waiter.take()
+        };
+        if let Some(waiter) = waiter {
+            waiter.wake();
         }
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Cancellation {
     /// Whether the client went away.
     pub fn is_cancelled(&self) -> bool {
-        self.0.abandoned.load(Ordering::Relaxed)
+        self.0.is_abandoned()
     }
 }
 
-impl Answer {
+impl Answers {
     /// Tells the other end that nobody waits any more.
     pub(crate) fn abandon(&self) {
         self.0.abandoned.store(true, Ordering::Relaxed);
     }
-}
 
-impl Future for Answer {
-    type Output = Result<Response>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(answer) = state.answer.take() {
+    /// The next answer. After the last there is none, and waiting for it is waiting for ever.
+    pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Answer> {
+        let mut state = self.0.lock();
+        let found = state.next.take().or_else(|| state.more.pop_front());
+        if let Some(answer) = found {
             return Poll::Ready(answer);
         }
         match &mut state.waiter {

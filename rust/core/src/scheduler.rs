@@ -41,6 +41,8 @@ struct State {
     queue: Queue<Job>,
     idle: Vec<Worker>,
     busy: usize,
+    /// Requests that were executed and are answered later.
+    deferred: usize,
     pace: Pace,
     order: Option<Order<Delivery>>,
     /// When a reactor will call again unasked.
@@ -87,6 +89,7 @@ impl Scheduler {
                 queue: Queue::new(batching),
                 idle: workers,
                 busy: 0,
+                deferred: 0,
                 pace: Pace::default(),
                 order: batching.filter(|b| b.preserve_ordering).map(|_| Order::default()),
                 alarm: None,
@@ -107,17 +110,15 @@ impl Scheduler {
         if state.phase != Phase::Open {
             return Err(Error::stopping());
         }
-        let (priority, timeout) = (job.request.priority, job.request.timeout);
+        let priority = job.request.priority;
         if state.queue.is_full(priority) {
-            let gone = state.queue.sweep(job.arrived, |job| job.reply.is_abandoned()).abandoned;
+            let gone = state.queue.sweep(job.arrived, Job::is_abandoned).abandoned;
             self.count_abandoned(&gone);
             if state.queue.is_full(priority) {
                 return Err(Error::queue_full());
             }
         }
-        let (rows, arrived) = (job.rows, job.arrived);
-        let likeness = job.likeness.clone();
-        state.queue.push(Entry::new(job, rows, likeness, arrived), priority, timeout);
+        state.enqueue(job);
         Ok(())
     }
 
@@ -135,18 +136,22 @@ impl Scheduler {
         }
     }
 
-    /// Takes a worker back after a batch, and gives it the next if there is one.
+    /// Takes a worker back after a batch, and gives it the next if there is one. `again` goes back into the queue.
     pub(crate) fn finish(
         self: &Arc<Self>,
         worker: Worker,
         batch_number: Option<u64>,
         deliveries: Vec<Delivery>,
+        again: Vec<Job>,
         took: Duration,
     ) -> (Vec<Delivery>, Turn) {
         let now = Instant::now();
         let mut state = self.lock();
         state.busy -= 1;
         state.pace.note(took);
+        for job in again {
+            state.enqueue(job);
+        }
         let released = match (&mut state.order, batch_number) {
             (Some(order), Some(number)) => order.finish(number, deliveries),
             _ => deliveries,
@@ -190,6 +195,18 @@ impl Scheduler {
         self.lock().stale = true;
     }
 
+    /// A request will be answered after its batch is done.
+    pub(crate) fn defer(&self) {
+        self.lock().deferred += 1;
+    }
+
+    /// It was.
+    pub(crate) fn undefer(&self) {
+        let mut state = self.lock();
+        state.deferred -= 1;
+        self.tell_end(&state);
+    }
+
     /// How many wait.
     pub(crate) fn pending(&self) -> usize {
         self.lock().queue.len()
@@ -218,7 +235,7 @@ impl Scheduler {
         drop(state);
         for entry in left {
             self.statistics.lock().failed(Failure::Other, entry.arrived.elapsed());
-            entry.item.reply.send(Err(Error::stopping()));
+            entry.item.fail(Error::stopping());
         }
         workers.into_iter().for_each(Worker::close);
         !timing.timed_out()
@@ -229,11 +246,11 @@ impl Scheduler {
             return;
         }
         state.stale = false;
-        let swept = state.queue.sweep(now, |job| job.reply.is_abandoned());
+        let swept = state.queue.sweep(now, Job::is_abandoned);
         self.count_abandoned(&swept.abandoned);
         for entry in swept.expired {
             self.statistics.lock().failed(Failure::Rejected, now.saturating_duration_since(entry.arrived));
-            entry.item.reply.send(Err(Error::expired()));
+            entry.item.fail(Error::expired());
         }
         self.tell_end(state);
     }
@@ -258,7 +275,13 @@ impl Scheduler {
 
 impl State {
     fn is_settled(&self) -> bool {
-        self.busy == 0 && self.queue.is_empty()
+        self.busy == 0 && self.deferred == 0 && self.queue.is_empty()
+    }
+
+    fn enqueue(&mut self, job: Job) {
+        let (rows, arrived, likeness) = (job.rows, job.arrived, job.likeness.clone());
+        let (priority, timeout) = (job.request.priority, job.request.timeout);
+        self.queue.push(Entry::new(job, rows, likeness, arrived), priority, timeout);
     }
 
     /// Asks to be called at the batch's time or the next deadline, unless somebody will call before that anyway.

@@ -49,6 +49,26 @@ pub struct Timing {
     pub output: Duration,
 }
 
+/// Answers that were the n-th of their requests, of models that give several. A failed, empty or cancelled one counts as nothing else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ResponseTotals {
+    /// Since the answer before.
+    pub infer: Total,
+    /// Handing it on.
+    pub output: Total,
+    /// Good ones with outputs.
+    pub success: Total,
+    /// Errors.
+    pub fail: Total,
+    /// Last ones without outputs.
+    pub empty: Total,
+    /// Those nobody waited for.
+    pub cancel: Total,
+}
+
+/// Places of answers that are told apart; all behind the last count as the last.
+const MAX_RESPONSES: usize = 4096;
+
 /// Executions of one batch size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BatchTotals {
@@ -111,6 +131,8 @@ pub struct Totals {
     pub compute_output: Total,
     /// By batch size, in rows.
     pub batches: BTreeMap<usize, BatchTotals>,
+    /// By the place among the answers to its request.
+    pub responses: Vec<ResponseTotals>,
     /// By reason, in the order of `Failure::LABELS`.
     pub failures: [u64; 4],
     /// Seconds from arrival to answer.
@@ -134,6 +156,7 @@ impl Default for Totals {
             compute_infer: Total::default(),
             compute_output: Total::default(),
             batches: BTreeMap::new(),
+            responses: Vec::new(),
             failures: [0; 4],
             latency: Histogram::new(SECONDS),
             queue_time: Histogram::new(SECONDS),
@@ -164,6 +187,27 @@ impl Totals {
         self.compute_output.add(1, timing.output);
         self.latency.observe(whole.as_secs_f64(), 1);
         self.queue_time.observe(queue.as_secs_f64(), 1);
+    }
+
+    /// One of the answers of a model that gives several, so long after the one before.
+    pub fn responded(&mut self, place: usize, took: Duration, empty: bool, failed: bool, cancelled: bool) {
+        let place = place.min(MAX_RESPONSES - 1);
+        if self.responses.len() <= place {
+            self.responses.resize(place + 1, ResponseTotals::default());
+        }
+        let totals = &mut self.responses[place];
+        let kind = if cancelled {
+            &mut totals.cancel
+        } else if failed {
+            &mut totals.fail
+        } else if empty {
+            &mut totals.empty
+        } else {
+            totals.infer.add(1, took);
+            totals.output.add(1, Duration::ZERO);
+            &mut totals.success
+        };
+        kind.add(1, took);
     }
 
     /// One request that was admitted and failed.

@@ -5,30 +5,29 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-use crate::instance::{Execution, Instance, Job};
+use crate::instance::{Execution, Executor, Instance, Job, Outcome, Outputs};
 use crate::reactor::{Delivery, deliver};
 use crate::request::Response;
 use crate::scheduler::{Scheduler, Turn};
-use crate::statistics::{Failure, Timing};
-use crate::tensor::Tensor;
+use crate::statistics::Failure;
 
 /// An instance, and the way to its thread once it has one.
 pub(crate) struct Worker {
-    instance: Box<dyn Instance>,
+    executor: Executor,
     /// The thread ends when this is dropped. Most instances of a repository are never asked: theirs is started with the first batch.
     lane: Option<Sender<Box<Run>>>,
 }
 
 impl Worker {
-    pub(crate) fn new(instance: Box<dyn Instance>) -> Self {
-        Self { instance, lane: None }
+    pub(crate) fn new(executor: Executor) -> Self {
+        Self { executor, lane: None }
     }
 
     pub(crate) fn close(mut self) {
-        self.instance.close();
+        self.executor.close();
     }
 }
 
@@ -50,21 +49,38 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Executes on this thread. Returns the answers that may leave and what the worker does next.
-    pub(crate) fn execute(mut self) -> (Vec<Delivery>, Turn) {
-        let mut jobs = self.batch.jobs;
-        let started = Instant::now();
-        let execution = execute(self.worker.instance.as_mut(), &mut jobs);
-        let took = started.elapsed();
-        let deliveries = settle_accounts(&self.scheduler, jobs, execution, started);
-        self.scheduler.finish(self.worker, self.batch.number, deliveries, took)
+    /// Whether it may be executed on the thread that has it, without holding up much.
+    pub(crate) fn is_quick(&self) -> bool {
+        self.quick && matches!(self.worker.executor, Executor::Local(_))
     }
 
-    /// Executes on the worker's own thread, which then goes on with what comes next.
+    /// Executes on this thread. Returns the answers that may leave and what the worker does next.
+    pub(crate) fn execute(mut self) -> (Vec<Delivery>, Turn) {
+        let started = Instant::now();
+        let execution = match &mut self.worker.executor {
+            Executor::Local(instance) => execute(instance.as_mut(), &mut self.batch.jobs),
+            Executor::Remote(instance) => {
+                let error = Error::internal(format!("instance `{}` executes elsewhere", instance.name()));
+                Execution::failed(&self.batch.jobs, &error)
+            }
+        };
+        self.complete(execution, started, started.elapsed())
+    }
+
+    fn complete(self, execution: Execution, started: Instant, took: Duration) -> (Vec<Delivery>, Turn) {
+        let (deliveries, again) = settle_accounts(&self.scheduler, self.batch.jobs, execution, started);
+        self.scheduler.finish(self.worker, self.batch.number, deliveries, again, took)
+    }
+
+    /// Executes where the instance does: in its process, or on the worker's own thread, which then goes on with what comes next.
     pub(crate) fn hand_over(mut self: Box<Self>) {
+        if let Executor::Remote(instance) = &self.worker.executor {
+            let instance = Arc::clone(instance);
+            return instance.start(Commission { run: Some(self), started: Instant::now() });
+        }
         let lane = match &self.worker.lane {
             Some(lane) => lane.clone(),
-            None => match start_lane(self.worker.instance.name()) {
+            None => match start_lane(self.worker.executor.name()) {
                 Ok(lane) => {
                     self.worker.lane = Some(lane.clone());
                     lane
@@ -80,13 +96,44 @@ impl Run {
 
     /// Answers all of the batch with an error; the worker stays in service.
     fn fail(self, error: &Error) {
-        let results = self.batch.jobs.iter().map(|_| Err(error.clone())).collect();
-        let execution = Execution { results, timing: Timing::default() };
-        let now = Instant::now();
-        let deliveries = settle_accounts(&self.scheduler, self.batch.jobs, execution, now);
-        let (released, next) = self.scheduler.finish(self.worker, self.batch.number, deliveries, now.elapsed());
+        let execution = Execution::failed(&self.batch.jobs, error);
+        self.wind_up(execution, Instant::now());
+    }
+
+    /// Brings the answers home and does what comes next, from a thread that leads no reactor.
+    fn wind_up(self, execution: Execution, started: Instant) {
+        let scheduler = Arc::clone(&self.scheduler);
+        let (released, next) = self.complete(execution, started, started.elapsed());
         deliver(released);
-        self.scheduler.home.follow(&self.scheduler, next);
+        scheduler.home.follow(&scheduler, next);
+    }
+}
+
+/// A batch in the hands of a remote instance. Dropped before it is complete, it fails.
+pub struct Commission {
+    run: Option<Box<Run>>,
+    started: Instant,
+}
+
+impl Commission {
+    /// The requests.
+    pub fn jobs(&mut self) -> &mut [Job] {
+        self.run.as_mut().map_or(&mut [], |run| &mut run.batch.jobs)
+    }
+
+    /// Says what came of it. Call it on any thread.
+    pub fn complete(mut self, execution: Execution) {
+        if let Some(run) = self.run.take() {
+            run.wind_up(execution, self.started);
+        }
+    }
+}
+
+impl Drop for Commission {
+    fn drop(&mut self) {
+        if let Some(run) = self.run.take() {
+            run.fail(&Error::internal("the instance let go of a batch: this is a bug in windlass"));
+        }
     }
 }
 
@@ -116,57 +163,79 @@ fn start_lane(name: &str) -> Result<Sender<Box<Run>>> {
 fn execute(instance: &mut dyn Instance, jobs: &mut [Job]) -> Execution {
     let outcome = catch_unwind(AssertUnwindSafe(|| instance.execute(jobs)));
     let fault = match outcome {
-        Ok(execution) if execution.results.len() == jobs.len() => return execution,
-        Ok(execution) => format!("{} answers for {} requests", execution.results.len(), jobs.len()),
+        Ok(execution) if execution.outcomes.len() == jobs.len() => return execution,
+        Ok(execution) => format!("{} answers for {} requests", execution.outcomes.len(), jobs.len()),
         Err(_) => "a panic".to_owned(),
     };
     let error = Error::internal(format!(
         "instance `{}` ended a batch with {fault}: this is a bug in windlass",
         instance.name()
     ));
-    Execution { results: jobs.iter().map(|_| Err(error.clone())).collect(), timing: Timing::default() }
+    Execution::failed(jobs, &error)
 }
 
-/// Counts a batch and makes the answers of its requests.
+/// Counts a batch and makes the answers of its requests. Returns them, and the requests that want to be executed once more.
 fn settle_accounts(
     scheduler: &Arc<Scheduler>,
     jobs: Vec<Job>,
     execution: Execution,
     started: Instant,
-) -> Vec<Delivery> {
-    let Execution { results, timing } = execution;
+) -> (Vec<Delivery>, Vec<Job>) {
+    let Execution { outcomes, timing } = execution;
     let done = Instant::now();
+    let mut deliveries = Vec::with_capacity(jobs.len());
+    let mut again = Vec::new();
     let mut totals = scheduler.statistics.lock();
-    if results.iter().any(Result::is_ok) {
+    if outcomes.iter().any(|outcome| !matches!(outcome, Outcome::Failed(_))) {
         totals.executed(jobs.iter().map(|job| job.rows).sum(), timing);
     }
-    let answer = |(job, result): (Job, Result<Vec<Tensor>>)| {
+    for (mut job, outcome) in jobs.into_iter().zip(outcomes) {
+        if matches!(outcome, Outcome::Rescheduled) {
+            again.push(job);
+            continue;
+        }
+        // Without it, a responder answers and counts.
+        let Some(reply) = job.reply.take() else { continue };
         let arrived = job.arrived.into_std();
         let whole = done.saturating_duration_since(arrived);
-        let wanted = job.request.outputs;
-        let answer = result.map(|mut outputs| {
-            outputs.retain(|output| wanted.is_empty() || wanted.contains(&output.name));
-            outputs
-        });
-        let answer = answer.map(|outputs| Response {
-            id: job.request.id,
-            model: scheduler.model.clone(),
-            version: scheduler.version,
-            parameters: Vec::new(),
-            outputs,
-        });
+        let answer = match outcome {
+            Outcome::Answered(outputs) => Ok(response(scheduler, &mut job, outputs)),
+            Outcome::Failed(error) => Err(error),
+            Outcome::Deferred | Outcome::Rescheduled => {
+                Err(Error::internal("the model left a request without an answer"))
+            }
+        };
         if answer.is_ok() {
             totals.succeeded(job.rows, whole, started.saturating_duration_since(arrived), timing);
         } else {
             totals.failed(Failure::Backend, whole);
         }
-        Delivery { reactor: job.reactor, reply: job.reply, answer }
-    };
-    jobs.into_iter().zip(results).map(answer).collect()
+        deliveries.push(Delivery { reactor: job.reactor, reply, answer });
+    }
+    (deliveries, again)
+}
+
+fn response(scheduler: &Scheduler, job: &mut Job, outputs: Outputs) -> Response {
+    let wanted = std::mem::take(&mut job.request.outputs);
+    let Outputs { mut tensors, parameters } = outputs;
+    tensors.retain(|output| wanted.is_empty() || wanted.contains(&output.name));
+    Response {
+        id: std::mem::take(&mut job.request.id),
+        model: scheduler.model.clone(),
+        version: scheduler.version,
+        parameters,
+        outputs: tensors,
+    }
 }
 
 impl fmt::Debug for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Run({:?}, {} requests)", self.scheduler, self.batch.jobs.len())
+    }
+}
+
+impl fmt::Debug for Commission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Commission({:?})", self.run)
     }
 }

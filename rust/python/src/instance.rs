@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 use windlass_core::batch::{join, split};
 use windlass_core::error::{Error, Result};
-use windlass_core::instance::{Execution, Instance, Job};
+use windlass_core::instance::{Execution, Instance, Job, Outcome};
 use windlass_core::spec::Spec;
 use windlass_core::statistics::Timing;
 use windlass_core::tensor::Tensor;
@@ -68,7 +68,7 @@ impl PythonInstance {
         Ok((results, Timing { input: called - start, infer: returned - called, output: returned.elapsed() }))
     }
 
-    fn execute_requests(&self, jobs: &mut [Job]) -> Result<(Vec<Result<Vec<Tensor>>>, Timing)> {
+    fn execute_requests(&self, jobs: &mut [Job]) -> Result<(Vec<Outcome>, Timing)> {
         let start = Instant::now();
         Python::attach(|py| {
             let fail = |exception: PyErr| from_exception(py, &exception);
@@ -82,14 +82,17 @@ impl PythonInstance {
             let answers = self.execute.bind(py).call1((requests,)).map_err(fail)?;
             let returned = Instant::now();
             let answers = answers.cast_into::<PyList>().map_err(|error| fail(error.into()))?;
-            let results = answers.iter().map(|answer| {
+            let outcomes = answers.iter().map(|answer| {
                 if answer.is_instance_of::<PyBaseException>() {
-                    return Err(from_value(&answer));
+                    return Outcome::Failed(from_value(&answer));
                 }
-                self.read(&answer, false).map_err(fail)
+                match self.read(&answer, false) {
+                    Ok(outputs) => Outcome::Answered(outputs.into()),
+                    Err(exception) => Outcome::Failed(fail(exception)),
+                }
             });
-            let results = results.collect();
-            Ok((results, Timing { input: called - start, infer: returned - called, output: returned.elapsed() }))
+            let outcomes = outcomes.collect();
+            Ok((outcomes, Timing { input: called - start, infer: returned - called, output: returned.elapsed() }))
         })
     }
 
@@ -131,13 +134,12 @@ impl Instance for PythonInstance {
         let outcome = if self.per_request {
             self.execute_requests(jobs)
         } else {
-            self.execute_joined(jobs).map(|(results, timing)| (results.into_iter().map(Ok).collect(), timing))
+            let answered = |outputs: Vec<Tensor>| Outcome::Answered(outputs.into());
+            self.execute_joined(jobs).map(|(results, timing)| (results.into_iter().map(answered).collect(), timing))
         };
         match outcome {
-            Ok((results, timing)) => Execution { results, timing },
-            Err(error) => {
-                Execution { results: jobs.iter().map(|_| Err(error.clone())).collect(), timing: Timing::default() }
-            }
+            Ok((outcomes, timing)) => Execution { outcomes, timing },
+            Err(error) => Execution::failed(jobs, &error),
         }
     }
 

@@ -7,7 +7,7 @@ use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use windlass_core::catalog::State;
-use windlass_core::instance::Instance;
+use windlass_core::instance::Executor;
 use windlass_core::metrics;
 use windlass_core::plane::{Plane, Settings};
 use windlass_core::spec::Spec;
@@ -76,9 +76,7 @@ impl PyPlane {
         let spec = Arc::new(spec);
         let instances = instances
             .into_iter()
-            .map(|instance| {
-                PythonInstance::wrap(instance.bind(py), &spec).map(|made| Box::new(made) as Box<dyn Instance>)
-            })
+            .map(|instance| PythonInstance::wrap(instance.bind(py), &spec).map(|made| Executor::Local(Box::new(made))))
             .collect::<PyResult<_>>()?;
         py.detach(|| self.0.publish(spec, instances, Duration::from_nanos(load_ns)));
         Ok(())

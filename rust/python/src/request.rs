@@ -25,7 +25,7 @@ pub(crate) struct PyRequest {
     #[pyo3(get)]
     timeout_us: u64,
     requested: Py<PyList>,
-    cancellation: Cancellation,
+    cancellation: Option<Cancellation>,
     waiting: Mutex<Vec<Tensor>>,
     inputs: PyOnceLock<Py<PyDict>>,
 }
@@ -113,6 +113,6 @@ impl PyRequest {
 
     /// Whether the client went away.
     fn is_cancelled(&self) -> bool {
-        self.cancellation.is_cancelled()
+        self.cancellation.as_ref().is_some_and(Cancellation::is_cancelled)
     }
 }

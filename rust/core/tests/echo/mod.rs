@@ -8,8 +8,9 @@ use bytes::{Bytes, BytesMut};
 use futures_util::future::join_all;
 use windlass_core::batch::{join, split};
 use windlass_core::error::{Error, Result};
-use windlass_core::instance::{Execution, Instance, Job};
-use windlass_core::model::{Model, Pending};
+use windlass_core::instance::{Execution, Executor, Instance, Job, Outcome};
+use windlass_core::model::Model;
+use windlass_core::pending::Pending;
 use windlass_core::proto::inference::model_config::SchedulingChoice;
 use windlass_core::proto::inference::{ModelConfig, ModelDynamicBatching, ModelInput, ModelOutput};
 use windlass_core::reactor::Reactor;
@@ -49,8 +50,10 @@ impl Instance for Echo {
         self.batches.lock().expect("no panic").push(floats(&inputs[0]));
         inputs[0].name = Name::from("OUTPUT0");
         let answers = split(inputs, jobs, self.batch_dimension).expect("as many rows as went in");
-        let answer = |(outputs, poisoned)| if poisoned { Err(Error::internal("poison")) } else { Ok(outputs) };
-        Execution { results: answers.into_iter().zip(poisoned).map(answer).collect(), timing: Timing::default() }
+        let outcome = |(outputs, poisoned): (Vec<Tensor>, bool)| {
+            if poisoned { Outcome::Failed(Error::internal("poison")) } else { Outcome::Answered(outputs.into()) }
+        };
+        Execution { outcomes: answers.into_iter().zip(poisoned).map(outcome).collect(), timing: Timing::default() }
     }
 }
 
@@ -90,11 +93,11 @@ impl Setup {
     }
 
     /// Its specification and an instance of it.
-    pub(crate) fn into_parts(self) -> (Arc<Spec>, Box<dyn Instance>, Batches) {
+    pub(crate) fn into_parts(self) -> (Arc<Spec>, Executor, Batches) {
         let batches = Arc::default();
         let instance = Echo { batches: Arc::clone(&batches), batch_dimension: self.config.max_batch_size > 0 };
         let spec = Spec::read(1, self.config, Bytes::from_static(b"{}")).expect("a good configuration");
-        (Arc::new(spec), Box::new(instance), batches)
+        (Arc::new(spec), Executor::Local(Box::new(instance)), batches)
     }
 
     /// Serves it on a reactor of this runtime.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use windlass_core::control::{Control, ControlParameter, Level};
 use windlass_core::error::{Error, Result};
-use windlass_core::instance::{Execution, Instance, Job};
+use windlass_core::instance::{Execution, Executor, Instance, Job, Outcome};
 use windlass_core::plane::{Plane, Settings};
 use windlass_core::proto::inference::{ModelConfig, ModelInput, ModelOutput, ModelTransactionPolicy};
 use windlass_core::spec::Spec;
@@ -28,9 +28,10 @@ impl Instance for Mirror {
         let answer = |job: &mut Job| {
             let wanted = job.request.outputs.clone();
             let outputs = std::mem::take(&mut job.request.inputs).into_iter().map(rename);
-            Ok(outputs.filter(|output| wanted.is_empty() || wanted.contains(&output.name)).collect())
+            let kept = outputs.filter(|output| wanted.is_empty() || wanted.contains(&output.name));
+            Outcome::Answered(kept.collect::<Vec<_>>().into())
         };
-        Execution { results: jobs.iter_mut().map(answer).collect(), timing: Timing::default() }
+        Execution { outcomes: jobs.iter_mut().map(answer).collect(), timing: Timing::default() }
     }
 }
 
@@ -56,7 +57,7 @@ impl Gate {
         while state.shut && !state.cancelled {
             // A model that wants to stop early asks now and then.
             state = self.changed.wait_timeout(state, Duration::from_millis(5)).expect("no panic").0;
-            state.cancelled = jobs.iter().all(|job| job.cancellation().is_cancelled());
+            state.cancelled = jobs.iter().filter_map(Job::cancellation).all(|job| job.is_cancelled());
         }
         self.changed.notify_all();
     }
@@ -160,7 +161,11 @@ impl Server {
 
     fn serve(&self, config: ModelConfig) {
         let spec = Spec::read(1, config, Bytes::from_static(b"{}")).expect("a good configuration");
-        self.plane.publish(Arc::new(spec), vec![Box::new(Mirror(Arc::clone(&self.gate)))], Duration::ZERO);
+        self.plane.publish(
+            Arc::new(spec),
+            vec![Executor::Local(Box::new(Mirror(Arc::clone(&self.gate))))],
+            Duration::ZERO,
+        );
     }
 }
 

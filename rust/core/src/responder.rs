@@ -1,0 +1,113 @@
+//! The way back to a client for models that answer when and as often as they like: from another thread, after `execute` has returned.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::error::{Error, Result};
+use crate::instance::{Job, Outputs};
+use crate::reply::{Cancellation, Reply};
+use crate::request::Response;
+use crate::scheduler::Scheduler;
+use crate::statistics::{Failure, Timing};
+use crate::tensor::Name;
+
+/// Gives the answers to one request. Dropped before the last answer, it answers with an error.
+#[derive(Debug)]
+pub struct Responder {
+    reply: Reply,
+    scheduler: Arc<Scheduler>,
+    id: String,
+    wanted: Vec<Name>,
+    rows: usize,
+    arrived: Instant,
+    started: Instant,
+    /// When the answer before this one was given.
+    before: Instant,
+    given: usize,
+    failed: bool,
+    ended: bool,
+}
+
+impl Responder {
+    pub(crate) fn new(reply: Reply, job: &Job) -> Self {
+        job.scheduler.defer();
+        let now = Instant::now();
+        Self {
+            reply,
+            scheduler: Arc::clone(&job.scheduler),
+            id: job.request.id.clone(),
+            wanted: job.request.outputs.clone(),
+            rows: job.rows,
+            arrived: job.arrived.into_std(),
+            started: now,
+            before: now,
+            given: 0,
+            failed: false,
+            ended: false,
+        }
+    }
+
+    /// Whether the last answer was given.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Tells, also later, whether the client still waits.
+    pub fn cancellation(&self) -> Cancellation {
+        self.reply.cancellation()
+    }
+
+    /// Gives an answer; the last may be empty. After the last nothing more is taken.
+    pub fn respond(&mut self, result: Option<Result<Outputs>>, last: bool) {
+        if self.ended {
+            return;
+        }
+        let now = Instant::now();
+        let failed = matches!(result, Some(Err(_)));
+        self.failed |= failed;
+        let cancelled = self.reply.is_abandoned();
+        self.scheduler.statistics.lock().responded(self.given, now - self.before, result.is_none(), failed, cancelled);
+        self.before = now;
+        self.given += 1;
+        let result = result.map(|result| result.map(|outputs| self.response(outputs)));
+        if last {
+            self.account(now);
+        }
+        self.reply.push(result, last);
+        if last {
+            self.ended = true;
+            self.scheduler.undefer();
+        }
+    }
+
+    fn response(&self, outputs: Outputs) -> Response {
+        let Outputs { mut tensors, parameters } = outputs;
+        tensors.retain(|output| self.wanted.is_empty() || self.wanted.contains(&output.name));
+        Response {
+            id: self.id.clone(),
+            model: self.scheduler.model.clone(),
+            version: self.scheduler.version,
+            parameters,
+            outputs: tensors,
+        }
+    }
+
+    fn account(&self, now: Instant) {
+        let mut totals = self.scheduler.statistics.lock();
+        let whole = now - self.arrived;
+        if self.failed {
+            totals.failed(Failure::Backend, whole);
+        } else if self.reply.is_abandoned() {
+            totals.failed(Failure::Cancelled, whole);
+        } else {
+            let timing = Timing { infer: now - self.started, ..Timing::default() };
+            totals.succeeded(self.rows, whole, self.started - self.arrived, timing);
+        }
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        self.respond(Some(Err(Error::internal("the model let go of a request before its last answer"))), true);
+    }
+}
