@@ -6,23 +6,25 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::error::{Error, Result};
-use crate::instance::Job;
+use crate::host::Task;
 use crate::tensor::{DataType, Tensor, element_count};
 
-/// Takes the inputs out of the jobs and stacks them along the first dimension. All jobs have the same inputs of the same shape but for that
+/// Takes the inputs out of the requests and stacks them along the first dimension. All have the same inputs of the same shape but for that
 /// dimension: the scheduler saw to it.
 ///
 /// # Errors
 /// `INTERNAL` when that is not so, which would be a bug in windlass.
-pub fn join(jobs: &mut [Job]) -> Result<Vec<Tensor>> {
-    let Some((first, others)) = jobs.split_first_mut() else { return Ok(Vec::new()) };
-    let mut inputs = std::mem::take(&mut first.request.inputs);
+pub fn join<T: Task>(tasks: &mut [T]) -> Result<Vec<Tensor>> {
+    let Some((first, others)) = tasks.split_first_mut() else { return Ok(Vec::new()) };
+    let mut inputs = std::mem::take(&mut first.request_mut().inputs);
     if others.is_empty() {
         return Ok(inputs);
     }
     for (index, input) in inputs.iter_mut().enumerate() {
-        let parts =
-            others.iter().map(|job| same_place(&job.request.inputs, index, input)).collect::<Result<Vec<&Tensor>>>()?;
+        let parts = others
+            .iter()
+            .map(|task| same_place(&task.request().inputs, index, input))
+            .collect::<Result<Vec<&Tensor>>>()?;
         let size = input.data.len() + parts.iter().map(|part| part.data.len()).sum::<usize>();
         let mut joined = BytesMut::with_capacity(size);
         joined.extend_from_slice(input.data.as_slice());
@@ -35,13 +37,13 @@ pub fn join(jobs: &mut [Job]) -> Result<Vec<Tensor>> {
         }
         input.data = joined.into();
     }
-    for job in others {
-        job.request.inputs.clear();
+    for task in others {
+        task.request_mut().inputs.clear();
     }
     Ok(inputs)
 }
 
-/// The tensor of another job that belongs under `input`: usually at the same place, since clients of one model order alike.
+/// The tensor of another request that belongs under `input`: usually at the same place, since clients of one model order alike.
 fn same_place<'a>(tensors: &'a [Tensor], index: usize, input: &Tensor) -> Result<&'a Tensor> {
     let found = match tensors.get(index) {
         Some(tensor) if tensor.name == input.name => Some(tensor),
@@ -52,29 +54,29 @@ fn same_place<'a>(tensors: &'a [Tensor], index: usize, input: &Tensor) -> Result
         .ok_or_else(|| Error::internal(format!("input `{}` cannot be joined: this is a bug in windlass", input.name)))
 }
 
-/// Gives every job its rows of every output, in the order of the jobs. Without a batch dimension there is one job, and all is its own.
+/// Gives every request its rows of every output, in order. Without a batch dimension there is one request, and all is its own.
 ///
 /// # Errors
 /// `INTERNAL` when an output has another number of rows than went in: the model's mistake.
-pub fn split(outputs: Vec<Tensor>, jobs: &[Job], batch_dimension: bool) -> Result<Vec<Vec<Tensor>>> {
+pub fn split<T: Task>(outputs: Vec<Tensor>, tasks: &[T], batch_dimension: bool) -> Result<Vec<Vec<Tensor>>> {
     if !batch_dimension {
         return Ok(vec![outputs]);
     }
-    if let [job] = jobs {
+    if let [task] = tasks {
         for output in &outputs {
-            check_rows(output, job.rows)?;
+            check_rows(output, task.rows())?;
         }
         return Ok(vec![outputs]);
     }
-    let rows: usize = jobs.iter().map(|job| job.rows).sum();
-    let mut answers: Vec<Vec<Tensor>> = jobs.iter().map(|_| Vec::with_capacity(outputs.len())).collect();
+    let rows: usize = tasks.iter().map(Task::rows).sum();
+    let mut answers: Vec<Vec<Tensor>> = tasks.iter().map(|_| Vec::with_capacity(outputs.len())).collect();
     for output in outputs {
         check_rows(&output, rows)?;
         let Tensor { name, data_type, shape, data } = output;
         let mut rest = data.into_shared();
-        for (job, answer) in jobs.iter().zip(&mut answers) {
+        for (task, answer) in tasks.iter().zip(&mut answers) {
             let mut shape = shape.clone();
-            shape[0] = job.rows as i64;
+            shape[0] = task.rows() as i64;
             let part = split_rows(&mut rest, data_type, &shape)?;
             answer.push(Tensor { name: name.clone(), data_type, shape, data: part.into() });
         }

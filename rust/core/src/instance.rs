@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::error::Error;
+use crate::host::{Respond, Task};
 use crate::queue::Likeness;
 use crate::reactor::Reactor;
 use crate::reply::{Cancellation, Reply};
@@ -53,6 +54,29 @@ impl Job {
         if let Some(reply) = self.reply.take() {
             reply.send(Err(error));
         }
+    }
+}
+
+impl Task for Job {
+    fn request(&self) -> &Request {
+        &self.request
+    }
+
+    fn request_mut(&mut self) -> &mut Request {
+        &mut self.request
+    }
+
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn watch(&self) -> Box<dyn Fn() -> bool + Send + Sync> {
+        let cancellation = self.cancellation();
+        Box::new(move || cancellation.as_ref().is_some_and(Cancellation::is_cancelled))
+    }
+
+    fn responder(&mut self) -> Option<Box<dyn Respond>> {
+        Self::responder(self).map(|responder| Box::new(responder) as Box<dyn Respond>)
     }
 }
 

@@ -11,6 +11,8 @@
 //!   that answers later or often does so through a `responder`; `crew` runs the reactor's threads, and `pace`
 //!   tells whether a model is quick enough to be executed on them.
 //!
+//! Model code reaches the server through `host`.
+//!
 //! `tensor`, `request`, `error`, `statistics` and `metrics` are what they speak of; `control` is what the network may ask of the
 //! repository's owner.
 #![forbid(unsafe_code)]
@@ -22,6 +24,7 @@ pub mod control;
 mod crew;
 pub mod error;
 pub mod frontend;
+pub mod host;
 pub mod instance;
 pub mod metrics;
 pub mod model;

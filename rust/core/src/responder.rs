@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::error::{Error, Result};
+use crate::host::Respond;
 use crate::instance::{Job, Outputs};
 use crate::reply::{Cancellation, Reply};
 use crate::request::Response;
@@ -47,18 +48,12 @@ impl Responder {
         }
     }
 
-    /// Whether the last answer was given.
-    pub fn has_ended(&self) -> bool {
-        self.ended
-    }
-
     /// Tells, also later, whether the client still waits.
     pub fn cancellation(&self) -> Cancellation {
         self.reply.cancellation()
     }
 
-    /// Gives an answer; the last may be empty. After the last nothing more is taken.
-    pub fn respond(&mut self, result: Option<Result<Outputs>>, last: bool) {
+    fn answer(&mut self, result: Option<Result<Outputs>>, last: bool) {
         if self.ended {
             return;
         }
@@ -106,8 +101,22 @@ impl Responder {
     }
 }
 
+impl Respond for Responder {
+    fn respond(&mut self, result: Option<Result<Outputs>>, last: bool) {
+        self.answer(result, last);
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.reply.is_abandoned()
+    }
+}
+
 impl Drop for Responder {
     fn drop(&mut self) {
-        self.respond(Some(Err(Error::internal("the model let go of a request before its last answer"))), true);
+        self.answer(Some(Err(Error::internal("the model let go of a request before its last answer"))), true);
     }
 }
