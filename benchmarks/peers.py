@@ -86,7 +86,9 @@ def triton_command(
         "--log-info=false",
         *options,
     ]
-    return command, {"LD_LIBRARY_PATH": ":".join(libraries), "PYTHONHOME": sys.base_prefix}
+    # Through an activated environment its interpreter would find that one's numpy, which its backend cannot read.
+    path = f"{sys.base_prefix}/bin:/usr/bin:/bin"
+    return command, {"LD_LIBRARY_PATH": ":".join(libraries), "PYTHONHOME": sys.base_prefix, "PATH": path}
 
 
 def windlass_command(
