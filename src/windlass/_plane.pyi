@@ -1,6 +1,6 @@
 """The data plane, in Rust."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, final
 
 class _Control(Protocol):
@@ -35,6 +35,7 @@ class Plane:
     def start(self) -> None: ...
     def drain(self, timeout_s: float) -> bool: ...
     def close(self) -> None: ...
+    def host(self) -> Host: ...
     def index(self) -> list[dict[str, str]]: ...
     def metrics(self) -> str: ...
 
@@ -54,10 +55,71 @@ class Request:
     def correlation_id(self) -> int | str: ...
     @property
     def flags(self) -> int: ...
+    @flags.setter
+    def flags(self, flags: int) -> None: ...
     @property
     def priority(self) -> int: ...
     @property
     def timeout_us(self) -> int: ...
+    @property
+    def trace_context(self) -> str | None: ...
+    @property
+    def responder(self) -> Responder: ...
     def is_cancelled(self) -> bool: ...
+
+@final
+class Responder:
+    """The way back to one client."""
+
+    def send(
+        self,
+        outputs: Mapping[str, Any] | None = None,
+        error: Exception | None = None,
+        parameters: Mapping[str, str | int | bool | float] | None = None,
+        last: bool = False,
+    ) -> None: ...
+    def is_cancelled(self) -> bool: ...
+
+@final
+class Host:
+    """The server that runs a model."""
+
+    def infer(
+        self,
+        model: str,
+        version: int,
+        inputs: Mapping[str, Any],
+        requested_outputs: Sequence[str],
+        *,
+        request_id: str = "",
+        correlation_id: int | str | None = None,
+        flags: int = 0,
+        priority: int = 0,
+        timeout_us: int = 0,
+        parameters: Mapping[str, str | int | bool] | None = None,
+        trace_context: str | None = None,
+        decoupled: bool = False,
+    ) -> Replies: ...
+    def load_model(self, model: str, parameters: Mapping[str, str | int | bool | bytes], /) -> None: ...
+    def unload_model(self, model: str, unload_dependents: bool, /) -> None: ...
+    def is_model_ready(self, model: str, version: str, /) -> bool: ...
+    def declare_metric(self, name: str, description: str, kind: str, /) -> None: ...
+    def change_metric(
+        self,
+        family: str,
+        labels: Sequence[tuple[str, str]],
+        buckets: Sequence[float],
+        change: str,
+        value: float,
+        /,
+    ) -> float: ...
+
+@final
+class Replies:
+    """The answers of another model."""
+
+    def __iter__(self) -> Replies: ...
+    def __next__(self) -> tuple[dict[str, Any] | None, tuple[str, str] | None, dict[str, Any]]: ...
+    def cancel(self) -> None: ...
 
 def metric_catalogue() -> list[tuple[str, str, str]]: ...

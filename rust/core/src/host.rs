@@ -1,5 +1,7 @@
 //! What a model's code may ask of the server that runs it, wherever that code runs: in the server's process, or in one of its own.
 
+use std::fmt;
+
 use crate::control::ControlParameter;
 use crate::error::Result;
 use crate::instance::Outputs;
@@ -55,7 +57,7 @@ pub trait Replies: Send {
 }
 
 /// The way back to a client, for answers when and as often as the model likes.
-pub trait Respond: Send {
+pub trait Respond: Send + fmt::Debug {
     /// Gives an answer; the last may be empty. After the last nothing more is taken.
     fn respond(&mut self, result: Option<Result<Outputs>>, last: bool);
 
@@ -82,6 +84,9 @@ pub trait Task {
 
     /// Takes the way back to the client; there is one.
     fn responder(&mut self) -> Option<Box<dyn Respond>>;
+
+    /// Gives it back unfinished, because the request is to be executed once more.
+    fn keep(&mut self, responder: Box<dyn Respond>);
 }
 
 /// What a metric does.
@@ -122,12 +127,14 @@ pub struct MetricName {
 pub enum MetricChange {
     /// None: only its value is wanted.
     Keep,
+    /// One more uses it: it is on the page from now on.
+    Add,
     /// Adds.
     Increment(f64),
     /// Sets.
     Set(f64),
     /// Counts an observation.
     Observe(f64),
-    /// Strikes it off the page.
+    /// One less uses it; the last strikes it off the page.
     Remove,
 }

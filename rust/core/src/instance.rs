@@ -27,6 +27,8 @@ pub struct Job {
     pub(crate) arrived: Instant,
     /// Taken by its responder, where the model answers when it likes.
     pub(crate) reply: Option<Reply>,
+    /// The responder of an earlier execution, of a request that is executed once more.
+    pub(crate) kept: Option<Box<dyn Respond>>,
     /// Where its client's connection lives.
     pub(crate) reactor: Arc<Reactor>,
     /// The queue it waits in.
@@ -47,12 +49,15 @@ impl Job {
 
     pub(crate) fn is_abandoned(&self) -> bool {
         self.reply.as_ref().is_some_and(Reply::is_abandoned)
+            || self.kept.as_ref().is_some_and(|responder| responder.is_cancelled())
     }
 
     /// Gives its only answer, unless a responder does.
     pub(crate) fn fail(mut self, error: Error) {
         if let Some(reply) = self.reply.take() {
             reply.send(Err(error));
+        } else if let Some(mut responder) = self.kept.take() {
+            responder.respond(Some(Err(error)), true);
         }
     }
 }
@@ -76,7 +81,11 @@ impl Task for Job {
     }
 
     fn responder(&mut self) -> Option<Box<dyn Respond>> {
-        Self::responder(self).map(|responder| Box::new(responder) as Box<dyn Respond>)
+        self.kept.take().or_else(|| Self::responder(self).map(|responder| Box::new(responder) as Box<dyn Respond>))
+    }
+
+    fn keep(&mut self, responder: Box<dyn Respond>) {
+        self.kept = Some(responder);
     }
 }
 
@@ -119,8 +128,8 @@ pub struct Execution {
 
 impl Execution {
     /// All of a batch failed for the same reason.
-    pub fn failed(jobs: &[Job], error: &Error) -> Self {
-        Self { outcomes: jobs.iter().map(|_| Outcome::Failed(error.clone())).collect(), timing: Timing::default() }
+    pub fn failed<T>(tasks: &[T], error: &Error) -> Self {
+        Self { outcomes: tasks.iter().map(|_| Outcome::Failed(error.clone())).collect(), timing: Timing::default() }
     }
 }
 

@@ -11,7 +11,7 @@
 //!   that answers later or often does so through a `responder`; `crew` runs the reactor's threads, and `pace`
 //!   tells whether a model is quick enough to be executed on them.
 //!
-//! Model code reaches the server through `host`.
+//! Model code reaches the server through `host`; `local_host` is the server for code in its own process.
 //!
 //! `tensor`, `request`, `error`, `statistics` and `metrics` are what they speak of; `control` is what the network may ask of the
 //! repository's owner.
@@ -26,6 +26,7 @@ pub mod error;
 pub mod frontend;
 pub mod host;
 pub mod instance;
+mod local_host;
 pub mod metrics;
 pub mod model;
 mod order;

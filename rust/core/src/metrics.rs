@@ -1,10 +1,14 @@
 //! The metrics page: Prometheus' text format, Triton's names, and histograms beside them. One table of what is counted.
 
+mod custom;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crate::model::Model;
 use crate::statistics::{Failure, Histogram, Totals};
+
+pub(crate) use custom::Families;
 
 /// A counter or gauge read off the totals of a version.
 struct Series {

@@ -58,7 +58,7 @@ impl Model {
         let id = request.id.clone();
         let scheduler = Arc::clone(&self.scheduler);
         let (reply, reactor) = (Some(reply), Arc::clone(reactor));
-        let job = Job { request, rows, likeness, arrived: Instant::now(), reply, reactor, scheduler };
+        let job = Job { request, rows, likeness, arrived: Instant::now(), reply, kept: None, reactor, scheduler };
         let reactor = Arc::clone(&job.reactor);
         self.scheduler.push(job).map_err(|error| error.with_request_id(&id))?;
         reactor.note(&self.scheduler);

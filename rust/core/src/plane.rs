@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 use std::{fmt, io};
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::catalog::{Catalog, IndexEntry, State};
@@ -14,8 +15,10 @@ use crate::control::{Control, ControlParameter};
 use crate::crew::Crew;
 use crate::error::{Code, Error, Result};
 use crate::frontend::{Door, Stop, grpc, http};
+use crate::host::Host;
 use crate::instance::Executor;
-use crate::metrics;
+use crate::local_host::LocalHost;
+use crate::metrics::{self, Families};
 use crate::model::Model;
 use crate::reactor::Reactor;
 use crate::spec::Spec;
@@ -75,6 +78,10 @@ pub struct Plane {
     home: Arc<Reactor>,
     stop: watch::Sender<Stop>,
     running: Mutex<Option<Running>>,
+    /// Where models' requests to other models live; started with the first.
+    guests: Mutex<Option<Crew>>,
+    /// What models count themselves.
+    pub(crate) families: Families,
 }
 
 /// What `listen` started.
@@ -102,6 +109,8 @@ impl Plane {
             home: Arc::default(),
             stop: watch::Sender::new(Stop::Serve),
             running: Mutex::new(None),
+            guests: Mutex::new(None),
+            families: Families::default(),
         }
     }
 
@@ -187,7 +196,8 @@ impl Plane {
         self.phase.fetch_max(Phase::Stopping as u8, Ordering::AcqRel);
         self.stop.send_replace(Stop::Close);
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
-        for crew in running.into_iter().flat_map(|running| running.crews) {
+        let guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner).take();
+        for crew in running.into_iter().flat_map(|running| running.crews).chain(guests) {
             crew.close();
         }
         for model in self.catalog.ready() {
@@ -288,7 +298,40 @@ impl Plane {
 
     /// The metrics page.
     pub fn metrics(&self) -> String {
-        metrics::page(&self.catalog.ready())
+        let mut page = metrics::page(&self.catalog.ready());
+        self.families.write(&mut page);
+        page
+    }
+
+    /// The server, as model code in its own process sees it.
+    pub fn host(self: &Arc<Self>) -> Arc<dyn Host> {
+        Arc::new(LocalHost::new(self))
+    }
+
+    /// Where a request of a model lives, and how its thread waits for the answer.
+    pub(crate) fn guests(&self) -> Result<(Arc<Reactor>, Handle)> {
+        if self.stopping() {
+            return Err(Error::stopping());
+        }
+        let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
+        let crew = match &mut *guests {
+            Some(crew) => crew,
+            none => {
+                let crew = Crew::start(Arc::default(), "windlass guests");
+                none.insert(crew.map_err(|error| Error::internal(format!("no thread could be started: {error}")))?)
+            }
+        };
+        Ok((Arc::clone(&crew.reactor), crew.handle().clone()))
+    }
+
+    /// Has a model loaded by the calling thread.
+    pub(crate) fn load_here(&self, name: &str, parameters: Vec<(String, ControlParameter)>) -> Result<()> {
+        self.control.load(name, parameters)
+    }
+
+    /// Has a model unloaded by the calling thread.
+    pub(crate) fn unload_here(&self, name: &str, unload_dependents: bool) -> Result<()> {
+        self.control.unload(name, unload_dependents)
     }
 
     /// Has a model loaded, on a thread that may block.

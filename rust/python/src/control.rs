@@ -1,7 +1,7 @@
 //! The owner of the model repository is a Python object.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyInt};
 use windlass_core::control::{Control, ControlParameter, Level};
 use windlass_core::error::{Error, Result};
 
@@ -51,4 +51,20 @@ impl PythonControl {
             Err(exception) => Err(from_exception(py, &exception)),
         })
     }
+}
+
+/// The parameters of a load request, as a model gives them.
+pub(crate) fn control_parameters(given: &Bound<'_, PyDict>) -> PyResult<Vec<(String, ControlParameter)>> {
+    let read = |value: Bound<'_, PyAny>| -> PyResult<ControlParameter> {
+        if let Ok(bytes) = value.cast::<PyBytes>() {
+            Ok(ControlParameter::Bytes(bytes.as_bytes().to_vec()))
+        } else if value.is_instance_of::<PyBool>() {
+            Ok(ControlParameter::Bool(value.extract()?))
+        } else if value.is_instance_of::<PyInt>() {
+            Ok(ControlParameter::Int(value.extract()?))
+        } else {
+            Ok(ControlParameter::Text(value.extract()?))
+        }
+    };
+    given.iter().map(|(name, value)| Ok((name.extract()?, read(value)?))).collect()
 }

@@ -16,3 +16,13 @@ pub(crate) fn from_value(value: &Bound<'_, PyAny>) -> Error {
     let text = if text.is_empty() { value.get_type().to_string() } else { text };
     Error::new(code, text)
 }
+
+/// An error as an exception that carries its code.
+pub(crate) fn to_exception(py: Python<'_>, error: &Error) -> PyErr {
+    let made = || {
+        let exception = py.import("windlass.errors")?.getattr("WindlassError")?.call1((&error.message,))?;
+        exception.setattr("code", error.code.name())?;
+        Ok(exception)
+    };
+    made().map_or_else(|failed| failed, PyErr::from_value)
+}

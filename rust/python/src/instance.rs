@@ -8,49 +8,59 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 use windlass_core::batch::{join, split};
 use windlass_core::error::{Error, Result};
+use windlass_core::host::Task;
 use windlass_core::instance::{Execution, Instance, Job, Outcome};
 use windlass_core::spec::Spec;
 use windlass_core::statistics::Timing;
 use windlass_core::tensor::Tensor;
 
+use crate::answers::Answers;
 use crate::error::{from_exception, from_value};
 use crate::request::PyRequest;
-use crate::tensor::{from_array, to_array};
+use crate::responder::{Shared, fail, lock};
+use crate::tensor::to_array;
 
 /// A Python object with `execute` or `execute_each`.
 pub(crate) struct PythonInstance {
     name: String,
-    spec: Arc<Spec>,
     object: Py<PyAny>,
     /// The bound method that is called for a batch.
     execute: Py<PyAny>,
     per_request: bool,
-    /// Names of the outputs, in the order of the specification.
-    outputs: Vec<Py<PyString>>,
-    all_outputs: Py<PyList>,
+    answers: Arc<Answers>,
 }
 
 impl PythonInstance {
     /// Looks up what will be needed for every batch.
     pub(crate) fn wrap(object: &Bound<'_, PyAny>, spec: &Arc<Spec>) -> PyResult<Self> {
-        let py = object.py();
         let per_request = object.getattr("per_request")?.extract()?;
         let method = if per_request { "execute_each" } else { "execute" };
-        let names: Vec<_> = spec.outputs.iter().map(|output| PyString::intern(py, &output.name)).collect();
         Ok(Self {
             name: object.getattr("name")?.extract()?,
-            spec: Arc::clone(spec),
             execute: object.getattr(method)?.unbind(),
             object: object.clone().unbind(),
             per_request,
-            all_outputs: PyList::new(py, &names)?.unbind(),
-            outputs: names.into_iter().map(Bound::unbind).collect(),
+            answers: Arc::new(Answers::new(object.py(), spec)?),
         })
     }
 
-    fn execute_joined(&self, jobs: &mut [Job]) -> Result<(Vec<Vec<Tensor>>, Timing)> {
+    /// Executes a batch, wherever its requests came from.
+    pub(crate) fn run<T: Task + Send + 'static>(&self, tasks: &mut [T]) -> Execution {
+        let outcome = if self.per_request {
+            self.execute_requests(tasks)
+        } else {
+            let answered = |outputs: Vec<Tensor>| Outcome::Answered(outputs.into());
+            self.execute_joined(tasks).map(|(results, timing)| (results.into_iter().map(answered).collect(), timing))
+        };
+        match outcome {
+            Ok((outcomes, timing)) => Execution { outcomes, timing },
+            Err(error) => Execution::failed(tasks, &error),
+        }
+    }
+
+    fn execute_joined<T: Task>(&self, tasks: &mut [T]) -> Result<(Vec<Vec<Tensor>>, Timing)> {
         let start = Instant::now();
-        let inputs = join(jobs)?;
+        let inputs = join(tasks)?;
         let (outputs, called, returned) = Python::attach(|py| {
             let given = PyDict::new(py);
             let fail = |exception: PyErr| from_exception(py, &exception);
@@ -61,67 +71,113 @@ impl PythonInstance {
             let called = Instant::now();
             let result = self.execute.bind(py).call1((given,)).map_err(fail)?;
             let returned = Instant::now();
-            let outputs = self.read(&result, true).map_err(fail)?;
+            let outputs = self.answers.complete(&result).map_err(fail)?;
             Ok::<_, Error>((outputs, called, returned))
         })?;
-        let results = split(outputs, jobs, self.spec.max_batch_size > 0)?;
+        let results = split(outputs, tasks, self.answers.spec.max_batch_size > 0)?;
         Ok((results, Timing { input: called - start, infer: returned - called, output: returned.elapsed() }))
     }
 
-    fn execute_requests(&self, jobs: &mut [Job]) -> Result<(Vec<Outcome>, Timing)> {
+    fn execute_requests<T: Task + Send + 'static>(&self, tasks: &mut [T]) -> Result<(Vec<Outcome>, Timing)> {
         let start = Instant::now();
         Python::attach(|py| {
-            let fail = |exception: PyErr| from_exception(py, &exception);
-            let requests: Vec<_> = jobs
+            let requests: Vec<_> = tasks
                 .iter_mut()
-                .map(|job| PyRequest::take(py, job, &self.all_outputs))
+                .map(|task| PyRequest::take(py, task, &self.answers))
                 .collect::<PyResult<_>>()
-                .map_err(fail)?;
-            let requests = PyList::new(py, requests).map_err(fail)?;
+                .map_err(|exception| from_exception(py, &exception))?;
             let called = Instant::now();
-            let answers = self.execute.bind(py).call1((requests,)).map_err(fail)?;
+            let answers = {
+                let _loan = Loan::of(tasks, &requests);
+                PyList::new(py, &requests).and_then(|requests| self.execute.bind(py).call1((requests,)))
+            };
             let returned = Instant::now();
-            let answers = answers.cast_into::<PyList>().map_err(|error| fail(error.into()))?;
-            let outcomes = answers.iter().map(|answer| {
-                if answer.is_instance_of::<PyBaseException>() {
-                    return Outcome::Failed(from_value(&answer));
+            let answers = answers.and_then(|answers| checked(answers, requests.len()));
+            let answers = match answers {
+                Ok(answers) => answers,
+                Err(exception) => {
+                    let error = from_exception(py, &exception);
+                    requests
+                        .iter()
+                        .filter_map(|request| request.get().way_back.recall())
+                        .for_each(|responder| fail(responder, error.clone()));
+                    return Err(error);
                 }
-                match self.read(&answer, false) {
-                    Ok(outputs) => Outcome::Answered(outputs.into()),
-                    Err(exception) => Outcome::Failed(fail(exception)),
-                }
-            });
-            let outcomes = outcomes.collect();
+            };
+            let settled = tasks.iter_mut().zip(&requests).zip(answers.iter());
+            let outcomes =
+                settled.map(|((task, request), answer)| self.settle(task, request.bind(py), &answer)).collect();
             Ok((outcomes, Timing { input: called - start, infer: returned - called, output: returned.elapsed() }))
         })
     }
 
-    /// Reads a mapping of names to arrays. `complete` asks for every declared output.
-    fn read(&self, answer: &Bound<'_, PyAny>, complete: bool) -> PyResult<Vec<Tensor>> {
-        let py = answer.py();
-        let mut outputs = Vec::with_capacity(self.outputs.len());
-        let dict = answer.cast::<PyDict>().ok();
-        for (spec, name) in self.spec.outputs.iter().zip(&self.outputs) {
-            let name = name.bind(py);
-            let value = match dict {
-                Some(dict) => dict.get_item(name)?,
-                None if answer.contains(name)? => Some(answer.get_item(name)?),
-                None => None,
-            };
-            match value {
-                Some(value) => outputs.push(from_array(&spec.name, spec.data_type, &value)?),
-                None if complete => {
-                    let found: Vec<String> =
-                        answer.try_iter()?.map(|key| Ok(key?.to_string())).collect::<PyResult<_>>()?;
-                    return Err(PyValueError::new_err(format!(
-                        "the model returned no output `{}`: it returned {found:?}",
-                        spec.name
-                    )));
-                }
-                None => {}
-            }
+    /// What came of one request. What its responder was taken for goes that way.
+    fn settle<T: Task>(&self, task: &mut T, request: &Bound<'_, PyRequest>, answer: &Bound<'_, PyAny>) -> Outcome {
+        let responder = request.get().way_back.recall();
+        if answer.is_none() {
+            return Outcome::Deferred;
         }
-        Ok(outputs)
+        let outcome = if answer.is(request) {
+            request.get().put_back(request.py(), task).map(|()| Outcome::Rescheduled)
+        } else if answer.is_instance_of::<PyBaseException>() {
+            Ok(Outcome::Failed(from_value(answer)))
+        } else {
+            self.answers.read(answer).map(Outcome::Answered)
+        };
+        let outcome = outcome.unwrap_or_else(|exception| Outcome::Failed(from_exception(request.py(), &exception)));
+        match responder {
+            Some(responder) => redirect(task, responder, outcome),
+            None => outcome,
+        }
+    }
+}
+
+/// Sends what came of a request through its responder.
+fn redirect<T: Task>(task: &mut T, responder: &Shared, outcome: Outcome) -> Outcome {
+    let mut shared = lock(responder);
+    let Some(open) = shared.as_mut().filter(|responder| !responder.has_ended()) else { return Outcome::Deferred };
+    match outcome {
+        Outcome::Answered(outputs) => open.respond(Some(Ok(outputs)), true),
+        Outcome::Failed(error) => open.respond(Some(Err(error)), true),
+        Outcome::Deferred => {}
+        Outcome::Rescheduled => {
+            if let Some(open) = shared.take() {
+                task.keep(open);
+            }
+            return Outcome::Rescheduled;
+        }
+    }
+    Outcome::Deferred
+}
+
+fn checked(answers: Bound<'_, PyAny>, count: usize) -> PyResult<Bound<'_, PyList>> {
+    let answers = answers.cast_into::<PyList>().map_err(PyErr::from)?;
+    if answers.len() == count {
+        return Ok(answers);
+    }
+    Err(PyValueError::new_err(format!("{} answers for {count} requests", answers.len())))
+}
+
+/// Tasks that are reached through their requests while the model's code runs.
+struct Loan<'a>(&'a [Py<PyRequest>]);
+
+impl<'a> Loan<'a> {
+    /// The tasks stay borrowed as long as the loan lasts.
+    fn of<T: Task + Send + 'static>(tasks: &'a mut [T], requests: &'a [Py<PyRequest>]) -> Self {
+        let loan = Self(requests);
+        for (task, request) in tasks.iter_mut().zip(requests) {
+            // SAFETY: the borrow of the tasks ends with the loan, which takes every one back when it is dropped.
+            unsafe { request.get().way_back.lend(task) };
+        }
+        loan
+    }
+}
+
+impl Drop for Loan<'_> {
+    fn drop(&mut self) {
+        for request in self.0 {
+            request.get().way_back.recall();
+        }
     }
 }
 
@@ -131,16 +187,7 @@ impl Instance for PythonInstance {
     }
 
     fn execute(&mut self, jobs: &mut [Job]) -> Execution {
-        let outcome = if self.per_request {
-            self.execute_requests(jobs)
-        } else {
-            let answered = |outputs: Vec<Tensor>| Outcome::Answered(outputs.into());
-            self.execute_joined(jobs).map(|(results, timing)| (results.into_iter().map(answered).collect(), timing))
-        };
-        match outcome {
-            Ok((outcomes, timing)) => Execution { outcomes, timing },
-            Err(error) => Execution::failed(jobs, &error),
-        }
+        self.run(jobs)
     }
 
     fn close(&mut self) {

@@ -1,11 +1,16 @@
 //! Binds the data plane to Python. Nothing is decided here: `plane` hands calls through, `instance` lets Python objects execute
-//! batches, `tensor` turns tensors into numpy arrays and back, `error` turns exceptions into errors.
+//! batches of `request`s, answered at once (`answers`) or through a `responder`; `host` lets them ask the server. `tensor` turns tensors
+//! into numpy arrays and back, `parameters` parameters into dictionaries, `error` exceptions into errors.
 
+mod answers;
 mod control;
 mod error;
+mod host;
 mod instance;
+mod parameters;
 mod plane;
 mod request;
+mod responder;
 mod tensor;
 
 use pyo3::prelude::*;
@@ -17,7 +22,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[pymodule]
 mod _plane {
     #[pymodule_export]
+    use super::host::{PyHost, PyReplies};
+    #[pymodule_export]
     use super::plane::{PyPlane, metric_catalogue};
     #[pymodule_export]
     use super::request::PyRequest;
+    #[pymodule_export]
+    use super::responder::PyResponder;
 }

@@ -13,6 +13,7 @@ use windlass_core::plane::{Plane, Settings};
 use windlass_core::spec::Spec;
 
 use crate::control::PythonControl;
+use crate::host::PyHost;
 use crate::instance::PythonInstance;
 
 /// The data plane of one server.
@@ -122,6 +123,11 @@ impl PyPlane {
             Ok(row)
         };
         self.0.index(false).into_iter().map(row).collect()
+    }
+
+    /// The server, as model code in this process sees it.
+    fn host(&self) -> PyHost {
+        PyHost::new(self.0.host())
     }
 
     fn metrics(&self) -> String {

@@ -1,16 +1,20 @@
 //! `windlass._plane.Request`: one request of a batch, for models that look at each by itself.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList, PyString};
-use windlass_core::instance::Job;
-use windlass_core::reply::Cancellation;
-use windlass_core::request::{Correlation, Parameter, Parameters};
+use windlass_core::host::Task;
+use windlass_core::request::{Correlation, Parameters};
 use windlass_core::tensor::Tensor;
 
-use crate::tensor::to_array;
+use crate::answers::Answers;
+use crate::parameters;
+use crate::responder::{PyResponder, WayBack};
+use crate::tensor::{to_array, to_tensor};
 
 /// A request as a model sees it. Python objects are made when they are looked at.
 #[pyclass(name = "Request", module = "windlass._plane", frozen)]
@@ -18,24 +22,24 @@ pub(crate) struct PyRequest {
     id: String,
     parameters: Parameters,
     correlation: Correlation,
-    #[pyo3(get)]
-    flags: u32,
+    flags: AtomicU32,
     #[pyo3(get)]
     priority: u64,
     #[pyo3(get)]
     timeout_us: u64,
     requested: Py<PyList>,
-    cancellation: Option<Cancellation>,
     waiting: Mutex<Vec<Tensor>>,
     inputs: PyOnceLock<Py<PyDict>>,
+    answers: Arc<Answers>,
+    pub(crate) way_back: WayBack,
 }
 
 impl PyRequest {
-    /// Takes the tensors out of a job. `all_outputs` is what a client that names no outputs asks for.
-    pub(crate) fn take(py: Python<'_>, job: &mut Job, all_outputs: &Py<PyList>) -> PyResult<Py<Self>> {
-        let request = &mut job.request;
+    /// Takes what is asked out of a task, and leaves behind what is needed to answer it.
+    pub(crate) fn take<T: Task>(py: Python<'_>, task: &mut T, answers: &Arc<Answers>) -> PyResult<Py<Self>> {
+        let request = task.request_mut();
         let requested = if request.outputs.is_empty() {
-            all_outputs.clone_ref(py)
+            answers.all.clone_ref(py)
         } else {
             PyList::new(py, request.outputs.iter().map(|name| &**name))?.unbind()
         };
@@ -45,15 +49,33 @@ impl PyRequest {
                 id: request.id.clone(),
                 parameters: std::mem::take(&mut request.parameters),
                 correlation: std::mem::take(&mut request.correlation),
-                flags: request.flags,
+                flags: AtomicU32::new(request.flags),
                 priority: request.priority,
                 timeout_us: request.timeout.map_or(0, |timeout| timeout.as_micros() as u64),
                 requested,
                 waiting: Mutex::new(std::mem::take(&mut request.inputs)),
                 inputs: PyOnceLock::new(),
-                cancellation: job.cancellation(),
+                answers: Arc::clone(answers),
+                way_back: WayBack::default(),
             },
         )
+    }
+
+    /// Puts all of it back, since the request is to be executed once more.
+    pub(crate) fn put_back<T: Task>(&self, py: Python<'_>, task: &mut T) -> PyResult<()> {
+        let inputs = match self.inputs.get(py) {
+            None => std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner)),
+            Some(inputs) => {
+                let inputs = inputs.bind(py).iter();
+                inputs.map(|(name, array)| to_tensor(&name.extract::<String>()?, &array)).collect::<PyResult<_>>()?
+            }
+        };
+        let request = task.request_mut();
+        request.inputs = inputs;
+        request.parameters.clone_from(&self.parameters);
+        request.correlation.clone_from(&self.correlation);
+        request.flags = self.flags.load(Ordering::Relaxed);
+        Ok(())
     }
 }
 
@@ -89,16 +111,7 @@ impl PyRequest {
     /// What the client sent besides.
     #[getter]
     fn parameters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let parameters = PyDict::new(py);
-        for (name, value) in &self.parameters {
-            match value {
-                Parameter::Bool(value) => parameters.set_item(name, value)?,
-                Parameter::Int(value) => parameters.set_item(name, value)?,
-                Parameter::Double(value) => parameters.set_item(name, value)?,
-                Parameter::Text(value) => parameters.set_item(name, value)?,
-            }
-        }
-        Ok(parameters)
+        parameters::to_dict(py, &self.parameters)
     }
 
     /// Which sequence it belongs to: a number or a text; 0 for none.
@@ -111,8 +124,34 @@ impl PyRequest {
         }
     }
 
+    /// Its place in its sequence.
+    #[getter]
+    fn flags(&self) -> u32 {
+        self.flags.load(Ordering::Relaxed)
+    }
+
+    #[setter]
+    fn set_flags(&self, flags: u32) {
+        self.flags.store(flags, Ordering::Relaxed);
+    }
+
+    /// The trace it belongs to.
+    #[getter]
+    #[allow(clippy::unused_self)] // an attribute that has no value until requests are traced
+    fn trace_context(&self) -> Option<String> {
+        None
+    }
+
+    /// The way back to the client. Whoever takes it answers through it, and returns `None` for the request.
+    #[getter]
+    fn responder(&self) -> PyResult<PyResponder> {
+        PyResponder::take(&self.way_back, &self.answers).ok_or_else(|| {
+            PyRuntimeError::new_err("the request was answered already: take its response sender while `execute` runs")
+        })
+    }
+
     /// Whether the client went away.
     fn is_cancelled(&self) -> bool {
-        self.cancellation.as_ref().is_some_and(Cancellation::is_cancelled)
+        self.way_back.is_cancelled()
     }
 }

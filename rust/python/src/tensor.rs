@@ -9,7 +9,7 @@ use std::ptr;
 use bytes::{Bytes, BytesMut};
 use numpy::npyffi::{self, NPY_ARRAY_WRITEABLE, PY_ARRAY_API};
 use numpy::{PyArray1, PyArrayDescr, PyArrayDescrMethods, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList, PyString};
@@ -119,6 +119,31 @@ pub(crate) fn from_array(name: &Name, data_type: DataType, value: &Bound<'_, PyA
         }
     };
     Ok(Tensor { name: name.clone(), data_type, shape, data })
+}
+
+/// An array as a tensor of the type it has.
+///
+/// # Errors
+/// `TypeError` when it is no array, or of a type that the protocol does not carry.
+pub(crate) fn to_tensor(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Tensor> {
+    let array = value.cast::<PyUntypedArray>().map_err(|_| {
+        PyTypeError::new_err(format!("tensor `{name}`: expected a numpy array, got `{}`", value.get_type()))
+    })?;
+    let data_type = data_type(value.py(), array)?;
+    from_array(&Name::from(name), data_type, value)
+}
+
+fn data_type(py: Python<'_>, array: &Bound<'_, PyUntypedArray>) -> PyResult<DataType> {
+    let found = array.dtype();
+    if matches!(found.kind(), b'O' | b'S' | b'U') {
+        return Ok(DataType::Bytes);
+    }
+    let mut all = (1..=14).filter_map(DataType::from_config);
+    all.find_map(|data_type| match descriptor(py, data_type) {
+        Ok(known) => (found.is(known) || found.is_equiv_to(known)).then_some(Ok(data_type)),
+        Err(error) => Some(Err(error)),
+    })
+    .unwrap_or_else(|| Err(PyTypeError::new_err(format!("an array of {found} is no tensor of the protocol"))))
 }
 
 /// Bytes that an array owns.

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
+from windlass.backends.host import Host, Responder
 from windlass.config import ModelConfig
 from windlass.errors import BackendError
 
@@ -34,9 +35,19 @@ class Request(Protocol):
     flags: int
     priority: int
     timeout_us: int
+    trace_context: str | None
+
+    @property
+    def responder(self) -> Responder:
+        """The way back to the client. Whoever takes it answers through it."""
 
     def is_cancelled(self) -> bool:
         """Tell whether the client went away."""
+
+
+# What comes of a request: its outputs, also with parameters; its failure; nothing, where it is answered through its
+# responder; or the request itself, which is then executed once more.
+Answer: TypeAlias = "Mapping[str, Array] | tuple[Mapping[str, Array], Mapping[str, Any]] | Exception | Request | None"
 
 
 class Instance(Protocol):
@@ -67,13 +78,16 @@ class JoinedInstance(Instance, Protocol):
 class EachInstance(Instance, Protocol):
     """An instance that executes requests one beside the other."""
 
-    def execute_each(self, requests: Sequence[Request]) -> "list[Mapping[str, Array] | Exception]":
-        """Return the outputs, or the failure, of each request in order."""
+    def execute_each(self, requests: Sequence[Request]) -> list[Answer]:
+        """Return what comes of each request, in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadContext:
-    """What a backend is told of the version it opens. ``config`` is what the user wrote, and the model's name."""
+    """What a backend is told of the version it opens. ``config`` is what the user wrote, and the model's name.
+
+    ``host`` is the server, for backends whose models may ask it; there is none where a model is only looked at.
+    """
 
     model_name: str
     version: int
@@ -81,6 +95,7 @@ class LoadContext:
     version_dir: Path
     config: ModelConfig
     settings: Mapping[str, str] = field(default_factory=dict)
+    host: Host | None = None
 
     def parameter(self, name: str, default: str = "") -> str:
         """Return a parameter of the configuration, else the server's setting for the backend."""

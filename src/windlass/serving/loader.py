@@ -105,8 +105,8 @@ class Loader:
         written = entry.config or ModelConfig()
         backend = normalise(written, entry.name).backend
         settings = {**self._settings.get("", {}), **self._settings.get(backend, {})}
-        path = entry.versions[version]
-        opened = find(backend).open(LoadContext(entry.name, version, entry.path, path, written, settings))
+        path, host = entry.versions[version], self._plane.host()
+        opened = find(backend).open(LoadContext(entry.name, version, entry.path, path, written, settings, host))
         config = normalise(opened.config, entry.name)
         errors = [finding for finding in validate(config, str(entry.config_path)) if finding.severity == "error"]
         if errors:

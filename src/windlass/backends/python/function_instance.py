@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from windlass.backends.backend import Request
+from windlass.backends.backend import Answer, Request
 from windlass.backends.placement import Placement
 from windlass.backends.python.annotations import Array, Value
 from windlass.backends.python.model_file import ModelFile, sweep
@@ -95,7 +95,7 @@ class RowInstance(FunctionInstance):
 
     per_request = True
 
-    def execute_each(self, requests: Sequence[Request]) -> "list[Mapping[str, Array] | Exception]":
+    def execute_each(self, requests: Sequence[Request]) -> list[Answer]:
         """Answer each request from its own rows."""
         return [self._answer(request.inputs) for request in requests]
 

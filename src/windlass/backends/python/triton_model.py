@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from windlass.backends import cuda
-from windlass.backends.backend import LoadContext, Request
+from windlass.backends.backend import Answer, LoadContext, Request
 from windlass.backends.placement import Placement, placements
 from windlass.backends.python import triton_python_backend_utils as pb_utils
 from windlass.backends.python.model_file import ModelFile, sweep
@@ -91,7 +91,7 @@ class TritonInstance:
         self._file = file
         self._loop = asyncio.new_event_loop() if inspect.iscoroutinefunction(model.execute) else None
 
-    def execute_each(self, requests: Sequence[Request]) -> "list[Mapping[str, Any] | Exception]":
+    def execute_each(self, requests: Sequence[Request]) -> list[Answer]:
         """Call the user's ``execute`` with the whole batch, and take its responses apart."""
         try:
             responses = self._model.execute([_InferenceRequest(request) for request in requests])

@@ -1,0 +1,74 @@
+//! What a model's code answers, read as tensors: the outputs the specification declares, found by their names.
+
+use std::sync::Arc;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use windlass_core::instance::Outputs;
+use windlass_core::spec::Spec;
+use windlass_core::tensor::Tensor;
+
+use crate::parameters;
+use crate::tensor::from_array;
+
+/// Reads answers of one model; shared by its instances, requests and responders.
+pub(crate) struct Answers {
+    pub(crate) spec: Arc<Spec>,
+    /// Names of the outputs, in the order of the specification.
+    names: Vec<Py<PyString>>,
+    /// What a client that names no outputs asks for.
+    pub(crate) all: Py<PyList>,
+}
+
+impl Answers {
+    pub(crate) fn new(py: Python<'_>, spec: &Arc<Spec>) -> PyResult<Self> {
+        let names: Vec<_> = spec.outputs.iter().map(|output| PyString::intern(py, &output.name)).collect();
+        Ok(Self {
+            spec: Arc::clone(spec),
+            all: PyList::new(py, &names)?.unbind(),
+            names: names.into_iter().map(Bound::unbind).collect(),
+        })
+    }
+
+    /// Reads a mapping of names to arrays, which has to have every output.
+    pub(crate) fn complete(&self, answer: &Bound<'_, PyAny>) -> PyResult<Vec<Tensor>> {
+        self.tensors(answer, true)
+    }
+
+    /// Reads a mapping of names to arrays, or a pair of such a mapping and parameters.
+    pub(crate) fn read(&self, answer: &Bound<'_, PyAny>) -> PyResult<Outputs> {
+        let Ok(pair) = answer.cast::<PyTuple>() else {
+            return Ok(self.tensors(answer, false)?.into());
+        };
+        let (outputs, given): (Bound<'_, PyAny>, Bound<'_, PyDict>) = pair.extract()?;
+        Ok(Outputs { tensors: self.tensors(&outputs, false)?, parameters: parameters::from_dict(&given)? })
+    }
+
+    fn tensors(&self, answer: &Bound<'_, PyAny>, complete: bool) -> PyResult<Vec<Tensor>> {
+        let py = answer.py();
+        let mut outputs = Vec::with_capacity(self.names.len());
+        let dict = answer.cast::<PyDict>().ok();
+        for (spec, name) in self.spec.outputs.iter().zip(&self.names) {
+            let name = name.bind(py);
+            let value = match dict {
+                Some(dict) => dict.get_item(name)?,
+                None if answer.contains(name)? => Some(answer.get_item(name)?),
+                None => None,
+            };
+            match value {
+                Some(value) => outputs.push(from_array(&spec.name, spec.data_type, &value)?),
+                None if complete => {
+                    let found: Vec<String> =
+                        answer.try_iter()?.map(|key| Ok(key?.to_string())).collect::<PyResult<_>>()?;
+                    return Err(PyValueError::new_err(format!(
+                        "the model returned no output `{}`: it returned {found:?}",
+                        spec.name
+                    )));
+                }
+                None => {}
+            }
+        }
+        Ok(outputs)
+    }
+}
