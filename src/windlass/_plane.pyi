@@ -21,6 +21,8 @@ class Plane:
         http: str | None,
         grpc: str | None,
         metrics: str | None,
+        reuse_http_port: bool = False,
+        reuse_grpc_port: bool = False,
         reactors: int = 0,
         http_max_input_bytes: int = 67108864,
         strict_readiness: bool = True,

@@ -37,7 +37,7 @@ const EXTENSIONS: &[&str] = &[
 ];
 
 /// How the server is set up.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// What it calls itself.
     pub name: String,
@@ -49,6 +49,10 @@ pub struct Settings {
     pub grpc: Option<String>,
     /// `host:port` of the metrics page.
     pub metrics: Option<String>,
+    /// Whether other servers that allow it too may listen on the port of REST: the kernel spreads connections among them.
+    pub reuse_http_port: bool,
+    /// The same for the port of gRPC.
+    pub reuse_grpc_port: bool,
     /// Network threads; 0 chooses one for every two cores.
     pub reactors: usize,
     /// Largest body of a REST request, in bytes.
@@ -119,14 +123,17 @@ impl Plane {
     /// # Errors
     /// When an address cannot be bound or a thread cannot be started; the text names the address.
     pub fn listen(self: &Arc<Self>) -> io::Result<Addresses> {
-        let bind = |address: &Option<String>| address.as_deref().map(bind).transpose();
-        let (http, grpc, metrics) =
-            (bind(&self.settings.http)?, bind(&self.settings.grpc)?, bind(&self.settings.metrics)?);
+        let settings = &self.settings;
+        let bind =
+            |address: &Option<String>, shared| address.as_deref().map(|address| bind(address, shared)).transpose();
+        let http = bind(&settings.http, settings.reuse_http_port)?;
+        let grpc = bind(&settings.grpc, settings.reuse_grpc_port)?;
+        let metrics = bind(&settings.metrics, false)?;
         let address = |listener: &Option<TcpListener>| listener.as_ref().map(TcpListener::local_addr).transpose();
         let addresses = Addresses { http: address(&http)?, grpc: address(&grpc)?, metrics: address(&metrics)? };
 
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let count = if self.settings.reactors == 0 { (cores / 2).max(1) } else { self.settings.reactors };
+        let count = if settings.reactors == 0 { (cores / 2).max(1) } else { settings.reactors };
         let (serving, returned) = mpsc::channel();
         let mut crews = Vec::with_capacity(count);
         for index in 0..count {
@@ -379,13 +386,14 @@ where
     Ok(())
 }
 
-fn bind(address: &str) -> io::Result<TcpListener> {
+fn bind(address: &str, shared: bool) -> io::Result<TcpListener> {
     let fail = |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"));
     let resolved = address.to_socket_addrs().map_err(fail)?.next();
     let resolved = resolved.ok_or_else(|| fail(io::Error::other("the name has no address")))?;
     let socket = socket2::Socket::new(socket2::Domain::for_address(resolved), socket2::Type::STREAM, None)?;
     // A restarted server takes over its port from connections in TIME_WAIT, but never from a server that still listens.
     socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
     socket.bind(&resolved.into()).map_err(fail)?;
     socket.listen(4096).map_err(fail)?;
     socket.set_nonblocking(true)?;

@@ -23,8 +23,8 @@ pub(crate) struct PyPlane(Arc<Plane>);
 #[pymethods]
 impl PyPlane {
     #[new]
-    #[pyo3(signature = (control, *, name, version, http, grpc, metrics, reactors = 0, http_max_input_bytes = 67_108_864,
-        strict_readiness = true))]
+    #[pyo3(signature = (control, *, name, version, http, grpc, metrics, reuse_http_port = false,
+        reuse_grpc_port = false, reactors = 0, http_max_input_bytes = 67_108_864, strict_readiness = true))]
     #[allow(clippy::too_many_arguments)] // the keywords of a constructor
     fn new(
         control: Py<PyAny>,
@@ -33,12 +33,24 @@ impl PyPlane {
         http: Option<String>,
         grpc: Option<String>,
         metrics: Option<String>,
+        reuse_http_port: bool,
+        reuse_grpc_port: bool,
         reactors: usize,
         http_max_input_bytes: usize,
         strict_readiness: bool,
     ) -> Self {
-        let settings =
-            Settings { name, version, http, grpc, metrics, reactors, http_max_input_bytes, strict_readiness };
+        let settings = Settings {
+            name,
+            version,
+            http,
+            grpc,
+            metrics,
+            reuse_http_port,
+            reuse_grpc_port,
+            reactors,
+            http_max_input_bytes,
+            strict_readiness,
+        };
         Self(Arc::new(Plane::new(settings, Arc::new(PythonControl(control)))))
     }
 

@@ -1,6 +1,6 @@
 """Models on disk: which there are, which versions they have, and what is wrong with them. Nothing is loaded here."""
 
-from windlass.repository.repository import ModelEntry, Snapshot, scan
+from windlass.repository.repository import ModelEntry, Reading, Snapshot, scan, scan_model
 from windlass.repository.versions import select
 
-__all__ = ["ModelEntry", "Snapshot", "scan", "select"]
+__all__ = ["ModelEntry", "Reading", "Snapshot", "scan", "scan_model", "select"]

@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 
 CONFIG_FILE = "config.pbtxt"
+# Further configurations of a model, from which a server may choose one by name.
+CONFIGS_FOLDER = "configs"
 
 # The file of a model by its backend, in the order in which a backend is guessed from the files there are.
 MODEL_FILES = {
@@ -13,7 +15,13 @@ MODEL_FILES = {
     "python": ("model.py",),
 }
 
-_SKIPPED = {"warmup", "initial_state", "configs"}
+_SKIPPED = {"warmup", "initial_state", CONFIGS_FOLDER}
+
+
+def config_file(model_dir: Path, name: str) -> Path:
+    """Return a model's configuration: the one of that name where the model has it, else the usual one."""
+    chosen = model_dir / CONFIGS_FOLDER / f"{name}.pbtxt"
+    return chosen if name and chosen.is_file() else model_dir / CONFIG_FILE
 
 
 def version_number(name: str) -> int | None:

@@ -6,28 +6,48 @@ from pathlib import Path
 
 from windlass.config import Finding, ModelConfig, parse_text
 from windlass.errors import ConfigError, RepositoryError
-from windlass.repository.layout import CONFIG_FILE, guess_backend, version_number
+from windlass.repository.layout import CONFIG_FILE, config_file, guess_backend, version_number
 
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """One model on disk. ``config`` is what the user wrote, with the name and the backend filled in."""
+    """One model on disk. ``config`` is what the user wrote, with the name and the backend filled in.
+
+    ``chosen_config`` is the file that was read, where it is not the usual one. ``folder`` keeps alive what ``path`` is
+    in, where that is not the repository.
+    """
 
     name: str
     path: Path
     config: ModelConfig | None
     versions: dict[int, Path] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    chosen_config: Path | None = None
+    folder: object = None
 
     @property
     def config_path(self) -> Path:
         """Where its configuration is, or would be."""
-        return self.path / CONFIG_FILE
+        return self.chosen_config or self.path / CONFIG_FILE
 
     @property
     def errors(self) -> tuple[Finding, ...]:
         """The findings that keep it from being served."""
         return tuple(finding for finding in self.findings if finding.severity == "error")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How configurations are read: ``name`` chooses ``configs/<name>.pbtxt`` of the models that have it.
+
+    With ``complete`` what is left out is filled in from the files of a model; else a model needs a configuration.
+    """
+
+    name: str = ""
+    complete: bool = True
+
+
+USUAL = Reading()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +62,7 @@ class Snapshot:
         return [finding for entry in self.models.values() for finding in entry.findings]
 
 
-def scan(repositories: Sequence[Path]) -> Snapshot:
+def scan(repositories: Sequence[Path], reading: Reading = USUAL) -> Snapshot:
     """Look at every model of every repository. A fault of one model is a finding on it and stops no other.
 
     Raises ``RepositoryError`` when a repository is no folder.
@@ -50,7 +70,7 @@ def scan(repositories: Sequence[Path]) -> Snapshot:
     models: dict[str, ModelEntry] = {}
     for repository in repositories:
         for path in _model_dirs(repository):
-            entry = scan_model(path)
+            entry = scan_model(path, reading)
             models[entry.name] = _duplicate(models[entry.name], entry) if entry.name in models else entry
     return Snapshot(dict(sorted(models.items())))
 
@@ -66,19 +86,20 @@ def _model_dirs(repository: Path) -> list[Path]:
     return sorted(path for path in repository.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def scan_model(path: Path) -> ModelEntry:
+def scan_model(path: Path, reading: Reading = USUAL) -> ModelEntry:
     """Look at one model's folder."""
+    file = config_file(path, reading.name)
     versions, findings = _versions(path)
-    config, fault = _read_config(path)
+    config, fault = _read_config(file)
+    if not reading.complete and not file.exists():
+        fault = _no_config(file)
     if fault:
-        return ModelEntry(path.name, path, None, versions, (fault, *findings))
+        return ModelEntry(path.name, path, None, versions, (fault, *findings), file)
     if config.name and config.name != path.name:
         message = (
             f"unexpected directory name '{path.name}' for model '{config.name}', directory name must equal model name"
         )
-        findings.append(
-            Finding(str(path / CONFIG_FILE), message, f"rename the folder to `{config.name}`, or remove `name`")
-        )
+        findings.append(Finding(str(file), message, f"rename the folder to `{config.name}`, or remove `name`"))
     config.name = path.name
     if not config.backend and not config.platform:
         newest = versions[max(versions)] if versions else None
@@ -87,12 +108,11 @@ def scan_model(path: Path) -> ModelEntry:
             config.backend = guessed
         elif versions:
             findings.append(_no_backend(path))
-    findings += _labels(path, config)
-    return ModelEntry(path.name, path, config, versions, tuple(findings))
+    findings += _labels(path, file, config)
+    return ModelEntry(path.name, path, config, versions, tuple(findings), file)
 
 
-def _read_config(path: Path) -> tuple[ModelConfig, Finding | None]:
-    file = path / CONFIG_FILE
+def _read_config(file: Path) -> tuple[ModelConfig, Finding | None]:
     if not file.exists():
         return ModelConfig(), None
     try:
@@ -120,6 +140,11 @@ def _versions(path: Path) -> tuple[dict[int, Path], list[Finding]]:
     return versions, findings
 
 
+def _no_config(file: Path) -> Finding:
+    message = f"model '{file.parent.name}' has no configuration, and completing configurations is disabled"
+    return Finding(str(file), message, "write one, or start without `--disable-auto-complete-config`")
+
+
 def _no_backend(path: Path) -> Finding:
     message = (
         f"Invalid model name: Could not determine backend for model '{path.name}' with no backend in model "
@@ -129,10 +154,10 @@ def _no_backend(path: Path) -> Finding:
     return Finding(str(path), message, hint)
 
 
-def _labels(path: Path, config: ModelConfig) -> list[Finding]:
+def _labels(path: Path, file: Path, config: ModelConfig) -> list[Finding]:
     return [
         Finding(
-            str(path / CONFIG_FILE),
+            str(file),
             f"output '{output.name}': label file `{output.label_filename}` does not exist",
         )
         for output in config.output

@@ -4,8 +4,9 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 from windlass._plane import Plane
 from windlass.backends import Instance, LoadContext, find
@@ -13,7 +14,7 @@ from windlass.config import ModelConfig, config_json, normalise, validate
 from windlass.errors import ModelLoadError, WindlassError, code_prefix
 from windlass.repository import ModelEntry, select
 from windlass.serving import memory
-from windlass.serving.reconcile import NOTHING, Fingerprint, fingerprint, reconcile
+from windlass.serving.reconcile import Mark, marks, reconcile
 
 log = logging.getLogger("windlass")
 
@@ -28,6 +29,29 @@ class Loaded:
     load_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What is in service of a model, by version, with the state of the files it was loaded from.
+
+    ``failed`` are versions that the index says did not load.
+    """
+
+    versions: Mapping[int, Mark] = field(default_factory=dict)
+    failed: tuple[int, ...] = ()
+    folder: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSettings:
+    """How models are loaded."""
+
+    backends: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    complete: bool = True
+    threads: int = 4
+    retries: int = 0
+    drain_timeout_s: float = 30.0
+
+
 class Loader:
     """Owns the knowledge of what was loaded from where; the data plane owns what is loaded.
 
@@ -35,12 +59,24 @@ class Loader:
     wait for one another.
     """
 
-    def __init__(self, plane: Plane, settings: Mapping[str, Mapping[str, str]], drain_timeout_s: float) -> None:
+    def __init__(self, plane: Plane, settings: LoadSettings) -> None:
         self._plane = plane
         self._settings = settings
-        self._drain_timeout_s = drain_timeout_s
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        self._serving: dict[str, tuple[Fingerprint, tuple[int, ...]]] = {}
+        self._serving: dict[str, Served] = {}
+
+    def load_all(self, entries: Iterable[ModelEntry]) -> list[str]:
+        """Load several models at a time, each as far as it can be; returns the names of those that failed."""
+
+        def attempt(entry: ModelEntry) -> str | None:
+            try:
+                self.load(entry, keep_good=True)
+            except ModelLoadError:
+                return entry.name
+            return None
+
+        with ThreadPoolExecutor(self._settings.threads, thread_name_prefix="load") as pool:
+            return [name for name in pool.map(attempt, entries) if name]
 
     def load(self, entry: ModelEntry, *, keep_good: bool = False) -> None:
         """Put the wanted versions of a model into service; what is served and did not change stays as it is.
@@ -52,24 +88,26 @@ class Loader:
             self._load(entry, keep_good=keep_good)
 
     def _load(self, entry: ModelEntry, *, keep_good: bool) -> None:
-        wanted = self._wanted(entry)
-        mark = fingerprint(entry)
-        before, serving = self._serving.get(entry.name, (NOTHING, ()))
-        steps = reconcile(serving, wanted, changed=mark != before)
+        wanted = marks(entry, self._wanted(entry))
+        served = self._serving.get(entry.name, Served())
+        steps = reconcile(served.versions, wanted)
         loaded, failures = self._open_all(entry, steps.load)
-        if failures and not (keep_good and not serving):
+        if failures and not (keep_good and not served.versions):
             self._close(loaded)
             loaded = []
         for opened in loaded:
             self._publish(entry.name, opened)
-        if failures:
-            self._note_failures(entry.name, failures)
-        else:
-            for version in steps.retire:
-                self._plane.retire(entry.name, version, self._drain_timeout_s, "unloaded")
-        if loaded or not failures:
-            ready = tuple(version for version in wanted if version not in failures)
-            self._serving[entry.name] = (NOTHING, ready) if failures else (mark, ready)
+        self._note_failures(entry.name, failures)
+        # What a version that failed was to replace stays.
+        retired = () if failures else steps.retire
+        for version in retired:
+            self._plane.retire(entry.name, version, self._settings.drain_timeout_s, "unloaded")
+        if not failures:
+            self._settle(entry.name, [version for version in served.failed if version not in wanted])
+        new = {opened.version: wanted[opened.version] for opened in loaded}
+        kept = {version: mark for version, mark in served.versions.items() if version not in retired}
+        folder = entry.folder if loaded else served.folder
+        self._serving[entry.name] = Served({**kept, **new}, tuple(failures), folder)
         if failures:
             raise ModelLoadError(_summary(entry.name, failures))
 
@@ -91,7 +129,7 @@ class Loader:
         for version in versions:
             self._plane.announce(entry.name, version, "LOADING")
             try:
-                loaded.append(self._open(entry, version))
+                loaded.append(self._open_patiently(entry, version))
             except WindlassError as error:
                 failures[version] = f"{code_prefix(error)}{error.message}"
                 self._explain(entry.name, version, error)
@@ -100,14 +138,24 @@ class Loader:
                 log.exception("model `%s` version %s failed to load", entry.name, version)
         return loaded, failures
 
+    def _open_patiently(self, entry: ModelEntry, version: int) -> Loaded:
+        for left in range(self._settings.retries, 0, -1):
+            try:
+                return self._open(entry, version)
+            except Exception as error:
+                log.warning(
+                    "model `%s` version %s failed to load, %s more to try: %s", entry.name, version, left, error
+                )
+        return self._open(entry, version)
+
     def _open(self, entry: ModelEntry, version: int) -> Loaded:
         started = time.perf_counter_ns()
         written = entry.config or ModelConfig()
         backend = normalise(written, entry.name).backend
-        settings = {**self._settings.get("", {}), **self._settings.get(backend, {})}
+        settings = {**self._settings.backends.get("", {}), **self._settings.backends.get(backend, {})}
         path, host = entry.versions[version], self._plane.host()
         opened = find(backend).open(LoadContext(entry.name, version, entry.path, path, written, settings, host))
-        config = normalise(opened.config, entry.name)
+        config = normalise(opened.config if self._settings.complete else written, entry.name)
         errors = [finding for finding in validate(config, str(entry.config_path)) if finding.severity == "error"]
         if errors:
             raise ModelLoadError("; ".join(finding.message for finding in errors), where=str(entry.config_path))
@@ -148,24 +196,37 @@ class Loader:
         for version, reason in failures.items():
             self._plane.announce(name, version, "UNAVAILABLE", reason)
 
+    def _settle(self, name: str, failed: Iterable[int]) -> None:
+        """Let versions that failed, and that nobody asks for any more, count as unloaded."""
+        for version in failed:
+            self._plane.announce(name, version, "UNAVAILABLE", "unloaded")
+
     def _refuse(self, name: str, reason: str) -> None:
         log.error("model `%s` cannot be served: %s", name, reason)
-        if not self._serving.get(name, (NOTHING, ()))[1]:
+        if not self._serving.get(name, Served()).versions:
             self._plane.announce(name, None, "UNAVAILABLE", reason)
 
     def unload(self, name: str) -> None:
         """Take every version of a model out of service, when it has answered what it has."""
         with self._locks[name]:
-            _, versions = self._serving.pop(name, (NOTHING, ()))
-            for version in versions:
-                self._plane.retire(name, version, self._drain_timeout_s, "unloaded")
-            if versions:
+            served = self._serving.pop(name, Served())
+            for version in served.versions:
+                self._plane.retire(name, version, self._settings.drain_timeout_s, "unloaded")
+            self._settle(name, served.failed)
+            if served.versions:
                 memory.return_freed()
                 log.info("unloaded `%s`", name)
 
+    def forget(self, name: str) -> None:
+        """Unload a model that is no longer in the repository, and strike it out of the index."""
+        self.unload(name)
+        self._plane.forget(name)
+
     def serving(self) -> dict[str, tuple[int, ...]]:
         """Return the versions in service by model."""
-        return {name: versions for name, (_, versions) in sorted(self._serving.items()) if versions}
+        return {
+            name: tuple(sorted(served.versions)) for name, served in sorted(self._serving.items()) if served.versions
+        }
 
 
 def _summary(name: str, failures: Mapping[int, str]) -> str:

@@ -1,15 +1,13 @@
 """What has to happen so that the versions in service are the versions wanted: a function of values."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from windlass.repository import ModelEntry
 
-# The configuration, and when and how large every file was: equal means that nothing changed.
-Fingerprint = tuple[bytes, tuple[tuple[str, int, int], ...]]
-
-NOTHING: Fingerprint = (b"", ())
+# The configuration, and when and how large every file of a version was: equal means that nothing changed.
+Mark = tuple[bytes, tuple[tuple[str, int, int], ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,22 +18,31 @@ class Steps:
     retire: tuple[int, ...]
 
 
-def reconcile(serving: Iterable[int], wanted: Iterable[int], *, changed: bool) -> Steps:
+def reconcile(serving: Mapping[int, Mark], wanted: Mapping[int, Mark]) -> Steps:
     """Return the steps from what is served to what is wanted.
 
-    Versions that stay are loaded again when the model ``changed``: the data plane swaps them without a gap.
+    Versions that stay and changed are loaded again: the data plane swaps them without a gap.
     """
-    now, then = set(serving), set(wanted)
-    return Steps(tuple(sorted(then if changed else then - now)), tuple(sorted(now - then)))
+    load = (version for version, mark in wanted.items() if serving.get(version) != mark)
+    return Steps(tuple(sorted(load)), tuple(sorted(serving.keys() - wanted.keys())))
 
 
-def fingerprint(entry: ModelEntry) -> Fingerprint:
-    """Read times and sizes of the files that make up a model; a configuration given with a request counts as well."""
-    files = [entry.config_path] + [file for path in entry.versions.values() for file in sorted(path.rglob("*"))]
+def marks(entry: ModelEntry, versions: Iterable[int]) -> dict[int, Mark]:
+    """Read times and sizes of the files that make up versions; a configuration given with a request counts as well."""
     config = entry.config.SerializeToString(deterministic=True) if entry.config else b""
-    return config, tuple(_stamp(file) for file in files if file.is_file() and file.suffix != ".pyc")
+    shared = [file for file in (entry.config_path, *_beside(entry)) if file.is_file()]
+    return {version: (config, _stamps([*shared, *_inside(entry.versions[version])])) for version in versions}
 
 
-def _stamp(file: Path) -> tuple[str, int, int]:
-    stat = file.stat()
-    return (str(file), stat.st_mtime_ns, stat.st_size)
+def _beside(entry: ModelEntry) -> list[Path]:
+    """Return the files of a model that its configuration names and that are in no version."""
+    outputs = entry.config.output if entry.config else ()
+    return [entry.path / output.label_filename for output in outputs if output.label_filename]
+
+
+def _inside(folder: Path) -> list[Path]:
+    return [file for file in sorted(folder.rglob("*")) if file.is_file() and file.suffix != ".pyc"]
+
+
+def _stamps(files: Iterable[Path]) -> tuple[tuple[str, int, int], ...]:
+    return tuple((str(file), stat.st_mtime_ns, stat.st_size) for file in files if (stat := file.stat()))

@@ -1,8 +1,7 @@
 """``windlass.Server``: a repository, served. For programs and tests; the command line adds signals and a log."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -10,10 +9,11 @@ from typing import Self
 
 import windlass
 from windlass._plane import Plane
-from windlass.errors import ModelLoadError, RepositoryError, ServerError
-from windlass.repository import ModelEntry, Snapshot, scan
+from windlass.errors import RepositoryError, ServerError
+from windlass.repository import ModelEntry, Reading, Snapshot, scan
 from windlass.serving.control import Control
-from windlass.serving.loader import Loader
+from windlass.serving.loader import Loader, LoadSettings
+from windlass.serving.poller import Poller
 
 log = logging.getLogger("windlass")
 
@@ -22,22 +22,35 @@ log = logging.getLogger("windlass")
 class ServerSettings:
     """How a server is set up. A port of 0 takes a free one, ``None`` does not serve that door.
 
-    ``control_mode`` is ``none`` (load everything, refuse load and unload over the network: the protocol's default) or
-    ``explicit`` (load ``models`` only, or all with ``*``, and obey the network).
+    ``control_mode`` is ``none`` (load everything, refuse load and unload over the network: the protocol's default),
+    ``poll`` (the same, and look every ``poll_s`` seconds for what changed on disk) or ``explicit`` (load ``models``
+    only, or all with ``*``, and obey the network). In the other modes ``models``, if any, are all that is served.
+
+    ``config_name`` chooses ``configs/<name>.pbtxt`` of the models that have it. Without ``complete_config`` nothing is
+    added to a configuration that its writer left out. A door without an address of its own is at ``host``.
     """
 
     host: str = "127.0.0.1"
+    http_address: str | None = None
+    grpc_address: str | None = None
+    metrics_address: str | None = None
     http_port: int | None = 8000
     grpc_port: int | None = 8001
     metrics_port: int | None = 8002
+    reuse_http_port: bool = False
+    reuse_grpc_port: bool = False
     models: tuple[str, ...] = ()
     control_mode: str = "none"
+    poll_s: float = 15.0
+    config_name: str = ""
+    complete_config: bool = True
     exit_on_error: bool = False
     exit_timeout_s: float = 30.0
     strict_readiness: bool = True
     http_max_input_bytes: int = 64 << 20
     reactors: int = 0
     load_threads: int = 4
+    load_retries: int = 0
     server_id: str = "windlass"
     backend_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -57,19 +70,22 @@ class Server:
         self.addresses: dict[str, str] = {}
         self._plane: Plane | None = None
         self._loader: Loader | None = None
+        self._poller: Poller | None = None
 
     def start(self) -> Self:
         """Listen, load the models, and call the server ready. It is alive, but not ready, while models load."""
         settings = self.settings
-        snapshot = scan(self.repositories)
-        control = Control(self.repositories, explicit=settings.control_mode == "explicit")
+        chosen = self._chosen(self._look())
+        control = Control(self.repositories, self._reading(), explicit=settings.control_mode == "explicit")
         plane = Plane(
             control,
             name=settings.server_id,
             version=windlass.__version__,
-            http=self._address(settings.http_port),
-            grpc=self._address(settings.grpc_port),
-            metrics=self._address(settings.metrics_port),
+            http=self._address(settings.http_address, settings.http_port),
+            grpc=self._address(settings.grpc_address, settings.grpc_port),
+            metrics=self._address(settings.metrics_address, settings.metrics_port),
+            reuse_http_port=settings.reuse_http_port,
+            reuse_grpc_port=settings.reuse_grpc_port,
             reactors=settings.reactors,
             http_max_input_bytes=settings.http_max_input_bytes,
             strict_readiness=settings.strict_readiness,
@@ -79,9 +95,9 @@ class Server:
         except OSError as error:
             raise ServerError(str(error), hint="choose another port, or 0 for a free one") from None
         self._plane = plane
-        self._loader = Loader(plane, settings.backend_settings, settings.exit_timeout_s)
+        self._loader = Loader(plane, self._load_settings())
         try:
-            failed = self._load(self._chosen(snapshot))
+            failed = self._loader.load_all(chosen)
             if failed and settings.exit_on_error:
                 raise ServerError(f"failed to load all models: {', '.join(failed)}", hint="`windlass check` tells more")
         except BaseException:
@@ -89,19 +105,41 @@ class Server:
             raise
         control.attach(self._loader)
         plane.start()
+        if settings.control_mode == "poll":
+            self._poller = Poller(self._loader, self._look, settings.poll_s, chosen)
+            self._poller.start()
         return self
 
-    def _address(self, port: int | None) -> str | None:
+    def _address(self, own: str | None, port: int | None) -> str | None:
         if port is None:
             return None
-        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
-        return f"{host}:{port}"
+        host = own or self.settings.host
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def _reading(self) -> Reading:
+        return Reading(self.settings.config_name, self.settings.complete_config)
+
+    def _load_settings(self) -> LoadSettings:
+        settings = self.settings
+        return LoadSettings(
+            settings.backend_settings,
+            settings.complete_config,
+            settings.load_threads,
+            settings.load_retries,
+            settings.exit_timeout_s,
+        )
+
+    def _look(self) -> Snapshot:
+        """Read the repositories: what there is of what is to be served."""
+        snapshot = scan(self.repositories, self._reading())
+        names = self.settings.models
+        if self.settings.control_mode == "explicit" or not names or "*" in names:
+            return snapshot
+        return Snapshot({name: entry for name, entry in snapshot.models.items() if name in names})
 
     def _chosen(self, snapshot: Snapshot) -> list[ModelEntry]:
         names, entries = self.settings.models, snapshot.models
-        if self.settings.control_mode == "none" and not names:
-            return list(entries.values())
-        if "*" in names:
+        if "*" in names or (self.settings.control_mode != "explicit" and not names):
             return list(entries.values())
         if missing := [name for name in names if name not in entries]:
             raise RepositoryError(
@@ -109,19 +147,6 @@ class Server:
                 found=", ".join(entries) or "no model",
             )
         return [entries[name] for name in names]
-
-    def _load(self, entries: Iterable[ModelEntry]) -> list[str]:
-        """Load several models at a time; returns the names of those that failed."""
-
-        def attempt(entry: ModelEntry) -> str | None:
-            try:
-                self._running().load(entry, keep_good=True)
-            except ModelLoadError:
-                return entry.name
-            return None
-
-        with ThreadPoolExecutor(self.settings.load_threads, thread_name_prefix="load") as pool:
-            return [name for name in pool.map(attempt, entries) if name]
 
     def _running(self) -> Loader:
         if self._loader is None:
@@ -147,6 +172,9 @@ class Server:
 
     def close(self) -> None:
         """End at once, whatever is in flight."""
+        if self._poller:
+            self._poller.stop()
+            self._poller = None
         if self._plane:
             self._plane.close()
         self._plane = self._loader = None

@@ -134,12 +134,11 @@ impl Server {
         let settings = Settings {
             name: "windlass".into(),
             version: "1.2.3".into(),
-            http: None,
             grpc: Some("127.0.0.1:0".into()),
-            metrics: None,
             reactors: 1,
             http_max_input_bytes: 1 << 20,
             strict_readiness: true,
+            ..Settings::default()
         };
         let ledger: Arc<Ledger> = Arc::default();
         let plane = Arc::new(Plane::new(settings, Arc::<Ledger>::clone(&ledger)));

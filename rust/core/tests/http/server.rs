@@ -138,11 +138,11 @@ impl Server {
             name: "windlass".into(),
             version: "1.2.3".into(),
             http: free.clone(),
-            grpc: None,
             metrics: free,
             reactors: 1,
             http_max_input_bytes: LIMIT,
             strict_readiness: true,
+            ..Settings::default()
         };
         let ledger: Arc<Ledger> = Arc::default();
         let plane = Arc::new(Plane::new(settings, Arc::clone(&ledger) as Arc<dyn Control>));

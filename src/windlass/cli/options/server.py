@@ -1,0 +1,46 @@
+"""The server as a whole: its name, its threads, how it starts and ends, its log."""
+
+import os
+
+import click
+
+from windlass.cli.options.option import BooleanOption, Section, Settings, Values, option
+
+OPTIONS = (
+    option("--id", "server_id", default="windlass", metavar="NAME", help="The server's name in its metadata."),
+    option("--host", default="127.0.0.1", metavar="ADDRESS", help="Address to listen on."),
+    option(
+        "--network-threads",
+        type=click.IntRange(min=0),
+        default=0,
+        metavar="N",
+        show_default="one for two cores",
+        help="Network threads, for REST and gRPC together.",
+    ),
+    BooleanOption("--strict-readiness", default=True, help="Ready only when every model is."),
+    option(
+        "--exit-timeout-secs",
+        "--exit-timeout",
+        type=click.FloatRange(min=0),
+        default=30.0,
+        metavar="SECONDS",
+        help="How long to finish what is in flight.",
+    ),
+    BooleanOption("--json-logs", default=False, help="Log JSON, one object a line."),
+)
+
+
+def settings(values: Values) -> Settings:
+    """Return what the server is told."""
+    # Triton's threads for REST do part of what ours do for both protocols; more than cores would only take turns.
+    threads = values["network_threads"] or min(values["http_thread_count"] or 0, os.cpu_count() or 1)
+    return {
+        "server_id": values["server_id"],
+        "host": values["host"],
+        "reactors": threads,
+        "strict_readiness": values["strict_readiness"],
+        "exit_timeout_s": values["exit_timeout_secs"],
+    }
+
+
+SECTION = Section("Server", OPTIONS, settings)

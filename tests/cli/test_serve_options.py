@@ -1,0 +1,128 @@
+"""Start commands of tritonserver mean the same here, or are told what they cannot have."""
+
+import logging
+from pathlib import Path
+
+import click
+import pytest
+
+from windlass.cli.options import SECTIONS, tritonserver
+from windlass.cli.options.repository import repositories
+from windlass.cli.serve import serve
+from windlass.errors import UsageError
+from windlass.serving.server import ServerSettings
+
+# Every option that tritonserver knows.
+KNOWN = """
+--help --id --model-repository --model-store --exit-on-error --exit-timeout-secs --strict-readiness
+--disable-auto-complete-config --strict-model-config --model-control-mode --repository-poll-secs --load-model
+--model-config-name --model-load-thread-count --model-load-retry-count --model-namespacing --enable-peer-access
+--allow-http --http-address --http-port --reuse-http-port --http-thread-count --http-max-input-size
+--http-header-forward-pattern --http-restricted-api --allow-grpc --grpc-address --grpc-port --reuse-grpc-port
+--grpc-infer-thread-count --grpc-infer-allocation-pool-size --grpc-max-response-pool-size --grpc-use-ssl
+--grpc-use-ssl-mutual --grpc-server-cert --grpc-server-key --grpc-root-cert --grpc-infer-response-compression-level
+--grpc-keepalive-time --grpc-keepalive-timeout --grpc-keepalive-permit-without-calls
+--grpc-http2-max-pings-without-data --grpc-http2-min-recv-ping-interval-without-data --grpc-http2-max-ping-strikes
+--grpc-max-connection-age --grpc-max-connection-age-grace --grpc-header-forward-pattern --grpc-restricted-protocol
+--log-verbose --log-info --log-warning --log-error --log-format --log-file --allow-metrics --allow-gpu-metrics
+--allow-cpu-metrics --metrics-address --metrics-port --metrics-interval-ms --metrics-config --trace-config
+--trace-file --trace-level --trace-rate --trace-count --trace-log-frequency --cache-config --cache-directory
+--response-cache-byte-size --rate-limit --rate-limit-resource --pinned-memory-pool-byte-size
+--cuda-memory-pool-byte-size --cuda-virtual-address-size --min-supported-compute-capability
+--buffer-manager-thread-count --model-load-gpu-limit --host-policy --allow-client-shm --backend-directory
+--repoagent-directory --backend-config --allow-sagemaker --sagemaker-port --sagemaker-safe-port-range
+--sagemaker-thread-count --allow-vertex-ai --vertex-ai-port --vertex-ai-thread-count --vertex-ai-default-model
+"""
+
+
+def values(*arguments: str) -> dict[str, object]:
+    return serve.make_context("serve", list(arguments)).params
+
+
+def settings(*arguments: str) -> ServerSettings:
+    given = values("models", *arguments)
+    told: dict[str, object] = {}
+    for section in SECTIONS:
+        told |= section.settings(given)
+    return ServerSettings(**told)
+
+
+def test_every_option_of_tritonserver_is_known():
+    ours = {name for param in serve.params for name in param.opts} | {"--help"}
+    assert set(KNOWN.split()) - ours == set()
+
+
+def test_what_has_no_effect_and_what_is_refused_says_why():
+    for name, why in {**tritonserver.NO_EFFECT, **tritonserver.REFUSED}.items():
+        assert len(why) > 15, name
+    assert not tritonserver.NO_EFFECT.keys() & tritonserver.REFUSED.keys()
+
+
+@pytest.mark.parametrize(
+    "words", [("--strict-readiness=false",), ("--strict-readiness", "False"), ("--strict-readiness=0",)]
+)
+def test_truth_values_are_words(words):
+    assert settings(*words).strict_readiness is False
+
+
+def test_a_truth_value_may_stand_alone_wherever_it_stands():
+    assert settings("--exit-on-error").exit_on_error
+    assert values("--exit-on-error", "models")["repository"] == ("models",)
+    with pytest.raises(click.BadParameter, match="expected true or false, got `maybe`"):
+        values("models", "--exit-on-error=maybe")
+
+
+def test_both_spellings_of_values_mean_the_same():
+    assert settings("--http-port=81", "--id=x") == settings("--http-port", "81", "--id", "x")
+
+
+def test_nothing_said_is_what_the_server_does_anyway():
+    assert settings() == ServerSettings()
+
+
+def test_a_start_command_of_tritonserver_works_as_it_is(caplog):
+    with caplog.at_level(logging.WARNING, "windlass"):
+        given = settings(
+            "--model-store=other", "--allow-http=true", "--allow-grpc=false", "--metrics-port", "8102",
+            "--http-address", "0.0.0.0", "--http-thread-count=64", "--model-control-mode=explicit", "--load-model=a",
+            "--load-model", "b", "--strict-model-config=false", "--exit-timeout-secs=5",
+            "--pinned-memory-pool-byte-size=268435456", "--cuda-memory-pool-byte-size=0:67108864",
+            "--allow-sagemaker=false",
+            "--backend-config=python,shm-default-byte-size=1048576", "--backend-config=default-max-batch-size=8",
+        )  # fmt: skip
+    assert given.grpc_port is None
+    assert given.http_address == given.metrics_address == "0.0.0.0"
+    assert given.models == ("a", "b")
+    assert given.complete_config
+    assert given.backend_settings == {
+        "python": {"shm-default-byte-size": "1048576"},
+        "": {"default-max-batch-size": "8"},
+    }
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == [
+        "`--pinned-memory-pool-byte-size` has no effect",
+        "`--cuda-memory-pool-byte-size` has no effect",
+    ]
+
+
+def test_repositories_are_named_in_every_way_there_is():
+    given = values("a", "--model-repository=b", "--model-store", "c")
+    assert repositories(given) == [Path("a"), Path("b"), Path("c")]
+    with pytest.raises(UsageError, match="`s3://bucket/models` is not on this machine"):
+        repositories(values("s3://bucket/models"))
+
+
+def test_models_named_for_start_up_need_the_mode_that_loads_them(caplog):
+    assert settings("--load-model=a").models == ()
+    assert "`--load-model` has a meaning with" in caplog.text
+    assert settings("--model=a").models == ("a",)
+
+
+def test_completing_is_turned_off_by_either_name():
+    for arguments in (["--disable-auto-complete-config"], ["--strict-model-config=true"]):
+        assert not settings(*arguments).complete_config
+
+
+def test_what_is_not_offered_is_refused_with_what_to_do_instead():
+    with pytest.raises(UsageError, match="option `--model-namespacing` is not offered") as refusal:
+        settings("--model-namespacing=true")
+    assert refusal.value.hint == "give models in different repositories different names"
