@@ -135,16 +135,19 @@ impl Catalog {
     /// Whether that version is ready; without one, whether any is.
     pub(crate) fn is_ready(&self, name: &str, version: &str) -> Result<bool> {
         match self.pick(name, version) {
-            Ok(_) => Ok(true),
+            Ok(model) => Ok(model.is_healthy()),
             Err(_) if version.is_empty() && self.read().contains_key(name) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    /// Whether every model has a version, and every version is ready or was unloaded on request.
+    /// Whether every model has a version, and every version is healthy or was unloaded on request.
     pub(crate) fn all_ready(&self) -> bool {
         self.read().values().all(|entry| {
-            let settled = |slot: &Slot| slot.state == State::Ready || slot.reason == "unloaded";
+            let settled = |slot: &Slot| match slot.ready() {
+                Some(model) => model.is_healthy(),
+                None => slot.reason == "unloaded",
+            };
             !entry.versions.is_empty() && entry.versions.values().all(settled)
         })
     }

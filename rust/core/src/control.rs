@@ -18,6 +18,8 @@ pub enum ControlParameter {
 /// How grave a line of the log is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
+    /// Shown on request only.
+    Verbose,
     /// Worth knowing.
     Info,
     /// Worth a look.

@@ -154,6 +154,11 @@ pub trait RemoteInstance: Send + Sync {
     /// Takes a batch to execute. Must not block. The next comes only after this one is complete.
     fn start(&self, batch: Commission);
 
+    /// Whether it is able to execute now.
+    fn is_healthy(&self) -> bool {
+        true
+    }
+
     /// Called once, after the last execution.
     fn close(&self) {}
 }

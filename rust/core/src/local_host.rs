@@ -4,12 +4,14 @@ use std::sync::{Arc, Weak};
 
 use tokio::runtime::Handle;
 
+use crate::catalog::Catalog;
 use crate::control::ControlParameter;
 use crate::error::{Code, Error, Result};
 use crate::host::{Host, MetricChange, MetricFamily, MetricName, Replies};
 use crate::instance::Outputs;
 use crate::pending::Pending;
 use crate::plane::Plane;
+use crate::reactor::Reactor;
 use crate::request::Request;
 
 /// A plane that model code may ask. It does not keep the plane alive, which owns the models.
@@ -28,16 +30,8 @@ impl LocalHost {
 impl Host for LocalHost {
     fn infer(&self, name: &str, version: i64, request: Request, decoupled: bool) -> Result<Box<dyn Replies>> {
         let plane = self.plane()?;
-        let version = if version < 0 { String::new() } else { version.to_string() };
-        let model = plane.model(name, &version).map_err(|error| not_ready(name, error))?;
-        if model.spec.decoupled && !decoupled {
-            return Err(Error::invalid(format!(
-                "Model {name} is using the decoupled. The current BLS request call doesn't support models using the decoupled transaction \
-                 policy. Please use 'decoupled=True' argument to the 'exec' or 'async_exec' calls for decoupled models."
-            )));
-        }
         let (reactor, runtime) = plane.guests()?;
-        let pending = model.submit(request, &reactor)?;
+        let pending = ask(&plane.catalog, &reactor, name, version, request, decoupled)?;
         Ok(Box::new(Waiting { pending: Some(pending), runtime }))
     }
 
@@ -63,6 +57,29 @@ impl Host for LocalHost {
     fn change_metric(&self, metric: &MetricName, change: MetricChange) -> Result<f64> {
         self.plane()?.families.change(metric, change)
     }
+}
+
+/// Asks a model on behalf of another one. `version` -1 takes the latest; whoever asks a decoupled model has to expect that.
+///
+/// # Errors
+/// As for any client.
+pub(crate) fn ask(
+    catalog: &Catalog,
+    reactor: &Arc<Reactor>,
+    name: &str,
+    version: i64,
+    request: Request,
+    decoupled: bool,
+) -> Result<Pending> {
+    let version = if version < 0 { String::new() } else { version.to_string() };
+    let model = catalog.pick(name, &version).map_err(|error| not_ready(name, error))?;
+    if model.spec.decoupled && !decoupled {
+        return Err(Error::invalid(format!(
+            "Model {name} is using the decoupled. The current BLS request call doesn't support models using the decoupled transaction \
+             policy. Please use 'decoupled=True' argument to the 'exec' or 'async_exec' calls for decoupled models."
+        )));
+    }
+    model.submit(request, reactor)
 }
 
 /// A model that cannot answer is told of in the words that models know.

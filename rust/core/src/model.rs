@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::error::{Error, Result};
-use crate::instance::{Executor, Job};
+use crate::instance::{Executor, Job, RemoteInstance};
 use crate::payload::check_size;
 use crate::pending::Pending;
 use crate::queue::Likeness;
@@ -33,6 +33,8 @@ pub struct Model {
     /// How long it took to load.
     pub load_time: Duration,
     scheduler: Arc<Scheduler>,
+    /// Its instances in processes of their own.
+    remotes: Vec<Arc<dyn RemoteInstance>>,
     /// Whether every batch has the same shapes, so that requests need not be compared.
     uniform: bool,
 }
@@ -41,10 +43,15 @@ impl Model {
     /// A version with the instances that execute it. `home` sees to its timers.
     pub fn new(spec: Arc<Spec>, instances: Vec<Executor>, load_time: Duration, home: &Arc<Reactor>) -> Self {
         let statistics = Arc::new(Statistics::default());
+        let remote = |executor: &Executor| match executor {
+            Executor::Remote(instance) => Some(Arc::clone(instance)),
+            Executor::Local(_) => None,
+        };
+        let remotes = instances.iter().filter_map(remote).collect();
         let workers = instances.into_iter().map(Worker::new).collect();
         let scheduler = Arc::new(Scheduler::new(&spec, Arc::clone(&statistics), Arc::clone(home), workers));
         let uniform = spec.inputs.iter().all(|input| !input.optional && !input.dims.contains(&-1));
-        Self { spec, statistics, load_time, scheduler, uniform }
+        Self { spec, statistics, load_time, scheduler, remotes, uniform }
     }
 
     /// Checks a request and takes it into the queue. `reactor` is where its connection lives.
@@ -63,6 +70,11 @@ impl Model {
         self.scheduler.push(job).map_err(|error| error.with_request_id(&id))?;
         reactor.note(&self.scheduler);
         Ok(Pending::queued(answers, Arc::clone(&self.scheduler), reactor))
+    }
+
+    /// Whether all its instances are able to execute.
+    pub fn is_healthy(&self) -> bool {
+        self.remotes.iter().all(|instance| instance.is_healthy())
     }
 
     /// How many requests wait in its queue.

@@ -1,7 +1,7 @@
 //! The façade of the data plane: what is loaded goes in here, what clients ask is answered here.
 
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -17,6 +17,8 @@ use crate::error::{Code, Error, Result};
 use crate::frontend::{Door, Stop, grpc, http};
 use crate::host::Host;
 use crate::instance::Executor;
+use crate::isolated::link::link;
+use crate::isolated::process::{Launch, Process};
 use crate::local_host::LocalHost;
 use crate::metrics::{self, Families};
 use crate::model::Model;
@@ -75,9 +77,11 @@ pub struct Addresses {
 /// The data plane of one server.
 pub struct Plane {
     settings: Settings,
-    catalog: Arc<Catalog>,
+    pub(crate) catalog: Arc<Catalog>,
     control: Arc<dyn Control>,
     phase: AtomicU8,
+    /// How many processes were taken over, to spread them.
+    adopted: AtomicUsize,
     /// The reactor that sees to the timers of the models; the first.
     home: Arc<Reactor>,
     stop: watch::Sender<Stop>,
@@ -110,6 +114,7 @@ impl Plane {
             catalog: Arc::default(),
             control,
             phase: AtomicU8::new(Phase::Starting as u8),
+            adopted: AtomicUsize::new(0),
             home: Arc::default(),
             stop: watch::Sender::new(Stop::Serve),
             running: Mutex::new(None),
@@ -164,6 +169,31 @@ impl Plane {
             old.stop();
             old.settle(Duration::from_secs(60));
         }
+    }
+
+    /// Starts a process for an instance whose model is to be loaded there.
+    ///
+    /// # Errors
+    /// When there is no such program, or no process or memory to be had.
+    pub fn process(self: &Arc<Self>, launch: Launch) -> io::Result<Process> {
+        Process::start(launch, self.host(), Arc::clone(&self.control))
+    }
+
+    /// Takes over the process of an instance whose model is loaded, to be published.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` when the network threads do not run: they talk to it.
+    pub fn adopt(&self, process: Process, spec: &Spec) -> Result<Executor> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let crews = running.as_ref().map_or(&[][..], |running| &running.crews);
+        let turn = self.adopted.fetch_add(1, Ordering::Relaxed);
+        let Some(crew) = crews.get(turn % crews.len().max(1)) else {
+            return Err(Error::unavailable("the server does not listen: no process can be talked to"));
+        };
+        let _context = crew.handle().enter();
+        let (link, conversation) = link(process, spec, Arc::downgrade(&self.catalog), Arc::clone(&crew.reactor));
+        crew.handle().spawn(conversation.run());
+        Ok(Executor::Remote(Arc::new(link)))
     }
 
     /// Notes the state of something that is not in service.

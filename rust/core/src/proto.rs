@@ -10,3 +10,8 @@ pub mod inference {
 pub mod health {
     include!(concat!(env!("OUT_DIR"), "/grpc.health.v1.rs"));
 }
+
+/// What the server and a model's own process say to each other.
+pub mod isolated {
+    include!(concat!(env!("OUT_DIR"), "/windlass.isolated.rs"));
+}

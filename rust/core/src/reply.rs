@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use tokio::sync::Notify;
+
 use crate::error::{Error, Result};
 use crate::request::Response;
 
@@ -36,6 +38,8 @@ struct State {
     next: Option<Answer>,
     more: VecDeque<Answer>,
     waiter: Option<Waker>,
+    /// Rung when the client goes away.
+    bell: Option<Arc<Notify>>,
 }
 
 /// The end that answers.
@@ -136,12 +140,24 @@ impl Cancellation {
     pub fn is_cancelled(&self) -> bool {
         self.0.is_abandoned()
     }
+
+    /// Has the bell rung when the client goes away.
+    pub(crate) fn ring(&self, bell: &Arc<Notify>) {
+        self.0.lock().bell = Some(Arc::clone(bell));
+        if self.is_cancelled() {
+            bell.notify_one();
+        }
+    }
 }
 
 impl Answers {
     /// Tells the other end that nobody waits any more.
     pub(crate) fn abandon(&self) {
         self.0.abandoned.store(true, Ordering::Relaxed);
+        let bell = self.0.lock().bell.take();
+        if let Some(bell) = bell {
+            bell.notify_one();
+        }
     }
 
     /// The next answer. After the last there is none, and waiting for it is waiting for ever.

@@ -62,6 +62,17 @@ impl DataType {
         (Self::Bf16, "BF16", 14, Some(2)),
     ];
 
+    /// Every type, each at the place that is its number in the enum.
+    pub(crate) const ALL: [Self; 14] = {
+        let mut all = [Self::Bool; 14];
+        let mut index = 0;
+        while index < all.len() {
+            all[index] = Self::TABLE[index].0;
+            index += 1;
+        }
+        all
+    };
+
     /// Bytes of one element; `None` for byte strings.
     pub fn size(self) -> Option<usize> {
         Self::TABLE[self as usize].3

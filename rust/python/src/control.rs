@@ -32,6 +32,7 @@ impl Control for PythonControl {
 
     fn log(&self, level: Level, message: &str) {
         let level = match level {
+            Level::Verbose => "verbose",
             Level::Info => "info",
             Level::Warning => "warning",
             Level::Error => "error",

@@ -1,6 +1,7 @@
 //! Binds the data plane to Python. Nothing is decided here: `plane` hands calls through, `instance` lets Python objects execute
 //! batches of `request`s, answered at once (`answers`) or through a `responder`; `host` lets them ask the server. `tensor` turns tensors
-//! into numpy arrays and back, `parameters` parameters into dictionaries, `error` exceptions into errors.
+//! into numpy arrays and back, `parameters` parameters into dictionaries, `error` exceptions into errors. `process` is a model's own
+//! process as its server sees it, `worker` as it sees itself.
 
 mod answers;
 mod control;
@@ -9,9 +10,11 @@ mod host;
 mod instance;
 mod parameters;
 mod plane;
+mod process;
 mod request;
 mod responder;
 mod tensor;
+mod worker;
 
 use pyo3::prelude::*;
 
@@ -26,7 +29,11 @@ mod _plane {
     #[pymodule_export]
     use super::plane::{PyPlane, metric_catalogue};
     #[pymodule_export]
+    use super::process::PyProcess;
+    #[pymodule_export]
     use super::request::PyRequest;
     #[pymodule_export]
     use super::responder::PyResponder;
+    #[pymodule_export]
+    use super::worker::PyChannel;
 }

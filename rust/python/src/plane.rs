@@ -1,6 +1,7 @@
 //! `windlass._plane.Plane`: the façade, handed through. Whatever blocks lets other Python threads run.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use windlass_core::catalog::State;
 use windlass_core::instance::Executor;
+use windlass_core::isolated::process::Launch;
 use windlass_core::metrics;
 use windlass_core::plane::{Plane, Settings};
 use windlass_core::spec::Spec;
@@ -16,6 +18,7 @@ use windlass_core::spec::Spec;
 use crate::control::PythonControl;
 use crate::host::PyHost;
 use crate::instance::PythonInstance;
+use crate::process::PyProcess;
 
 /// The data plane of one server.
 #[pyclass(name = "Plane", module = "windlass._plane", frozen)]
@@ -76,9 +79,7 @@ impl PyPlane {
         Ok(())
     }
 
-    /// Puts a version in service. `labels` says for an output what its elements stand for.
-    #[pyo3(signature = (version, config, config_json, instances, load_ns, *, labels = HashMap::new()))]
-    #[allow(clippy::too_many_arguments)] // what there is to say of a version
+    /// Puts a version in service.
     fn publish(
         &self,
         py: Python<'_>,
@@ -87,20 +88,25 @@ impl PyPlane {
         config_json: &str,
         instances: Vec<Py<PyAny>>,
         load_ns: u64,
-        labels: HashMap<String, Vec<String>>,
     ) -> PyResult<()> {
-        let mut spec =
-            Spec::decode(version, config, config_json).map_err(|error| PyValueError::new_err(error.message))?;
-        for (output, labels) in labels {
-            spec.label(&output, labels);
-        }
+        let spec = Spec::decode(version, config, config_json).map_err(|error| PyValueError::new_err(error.message))?;
         let spec = Arc::new(spec);
-        let instances = instances
-            .into_iter()
-            .map(|instance| PythonInstance::wrap(instance.bind(py), &spec).map(|made| Executor::Local(Box::new(made))))
-            .collect::<PyResult<_>>()?;
+        let instances =
+            instances.into_iter().map(|instance| self.executor(instance.bind(py), &spec)).collect::<PyResult<_>>()?;
         py.detach(|| self.0.publish(spec, instances, Duration::from_nanos(load_ns)));
         Ok(())
+    }
+
+    /// Starts a process for an instance.
+    fn process(
+        &self,
+        py: Python<'_>,
+        name: String,
+        command: Vec<OsString>,
+        environment: HashMap<OsString, OsString>,
+    ) -> PyResult<PyProcess> {
+        let launch = Launch { name, command, environment: environment.into_iter().collect() };
+        py.detach(|| self.0.process(launch)).map(PyProcess::new).map_err(|error| PyOSError::new_err(error.to_string()))
     }
 
     #[pyo3(signature = (name, version, timeout_s, reason = "unloaded"))]
@@ -152,6 +158,17 @@ impl PyPlane {
 
     fn metrics(&self) -> String {
         self.0.metrics()
+    }
+}
+
+impl PyPlane {
+    /// An instance, in this process or in its own.
+    fn executor(&self, instance: &Bound<'_, PyAny>, spec: &Arc<Spec>) -> PyResult<Executor> {
+        let Some(process) = instance.getattr_opt("process")? else {
+            return PythonInstance::wrap(instance, spec).map(|made| Executor::Local(Box::new(made)));
+        };
+        let process = process.cast::<PyProcess>().map_err(PyErr::from)?.get().take()?;
+        self.0.adopt(process, spec).map_err(|error| PyOSError::new_err(error.message))
     }
 }
 

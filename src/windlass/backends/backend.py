@@ -4,7 +4,7 @@ Another package offers a backend by an entry point in the group ``windlass.backe
 backend's, and its object has ``open``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -96,6 +96,8 @@ class LoadContext:
     config: ModelConfig
     settings: Mapping[str, str] = field(default_factory=dict)
     host: Host | None = None
+    # Starts a process, by the instance's name and the interpreter, where the model may have one.
+    launch: "Callable[[str, str | None], Process] | None" = None
 
     def parameter(self, name: str, default: str = "") -> str:
         """Return a parameter of the configuration, else the server's setting for the backend."""
@@ -139,6 +141,16 @@ class LoadContext:
             f"no {expected} in `{self.version_dir}`",
             hint="put the file there, or name another with `default_model_filename`",
         )
+
+
+class Process(Protocol):
+    """A process that runs one instance of a model."""
+
+    def call(self, method: str, argument: bytes) -> bytes:
+        """Have something done there. Raises what it raises there, as ``WindlassError``."""
+
+    def close(self) -> None:
+        """End it."""
 
 
 class OpenedModel(Protocol):

@@ -17,13 +17,14 @@ class Placement:
     device: int
 
 
-def placements(config: ModelConfig, count_gpus: Callable[[], int]) -> list[Placement]:
+def placements(config: ModelConfig, count_gpus: Callable[[], int], only: int | None = None) -> list[Placement]:
     """Spread the instance groups of a normalised configuration over the GPUs and the CPU.
 
     GPUs are counted only where a group may want one; ``KIND_AUTO`` takes them where there are any. Raises
-    ``BackendError`` for a GPU that is not there.
+    ``BackendError`` for a GPU that is not there. ``only`` chooses one by its number, for a process with one instance.
     """
-    return [place for group in config.instance_group for place in _group(config, group, count_gpus)]
+    places = [place for group in config.instance_group for place in _group(config, group, count_gpus)]
+    return places if only is None else [places[only]]
 
 
 def no_gpus() -> int:

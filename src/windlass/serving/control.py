@@ -12,7 +12,7 @@ from windlass.serving.override import Parameters, from_files, given_config, give
 
 log = logging.getLogger("windlass")
 
-_LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_LEVELS = {"verbose": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
 class Control:

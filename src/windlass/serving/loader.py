@@ -1,18 +1,22 @@
 """Loads and unloads models: from a folder to instances in the data plane, one model at a time each."""
 
 import logging
+import os
+import sys
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import windlass
 from windlass._plane import Plane
-from windlass.backends import Instance, LoadContext, find
+from windlass.backends import Instance, LoadContext, Process, find
 from windlass.config import ModelConfig, config_json, normalise, validate
 from windlass.errors import ModelLoadError, WindlassError, code_prefix
-from windlass.repository import ModelEntry, labels, select
+from windlass.repository import ModelEntry, select
 from windlass.serving import memory
 from windlass.serving.reconcile import Mark, marks, reconcile
 
@@ -27,7 +31,6 @@ class Loaded:
     config: ModelConfig
     instances: Sequence[Instance]
     load_ns: int
-    labels: Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,21 +158,25 @@ class Loader:
         backend = normalise(written, entry.name).backend
         settings = {**self._settings.backends.get("", {}), **self._settings.backends.get(backend, {})}
         path, host = entry.versions[version], self._plane.host()
-        opened = find(backend).open(LoadContext(entry.name, version, entry.path, path, written, settings, host))
+        context = LoadContext(entry.name, version, entry.path, path, written, settings, host, self._launch)
+        opened = find(backend).open(context)
         config = normalise(opened.config if self._settings.complete else written, entry.name)
         errors = [finding for finding in validate(config, str(entry.config_path)) if finding.severity == "error"]
         if errors:
             raise ModelLoadError("; ".join(finding.message for finding in errors), where=str(entry.config_path))
-        named = labels(config, entry.path)
         instances = opened.instances(config)
-        return Loaded(version, config, instances, time.perf_counter_ns() - started, named)
+        return Loaded(version, config, instances, time.perf_counter_ns() - started)
+
+    def _launch(self, name: str, interpreter: str | None) -> Process:
+        """Start a process for an instance. It finds this very package, whatever else its interpreter has."""
+        command = [interpreter or sys.executable, "-m", "windlass.serving.worker"]
+        path = [os.environ.get("PYTHONPATH", ""), str(Path(windlass.__file__).parent.parent)]
+        return self._plane.process(name, command, {"PYTHONPATH": os.pathsep.join(filter(None, path))})
 
     def _publish(self, name: str, loaded: Loaded) -> None:
         config = loaded.config
         text = config_json(config)
-        self._plane.publish(
-            loaded.version, config.SerializeToString(), text, loaded.instances, loaded.load_ns, labels=loaded.labels
-        )
+        self._plane.publish(loaded.version, config.SerializeToString(), text, loaded.instances, loaded.load_ns)
         count = len(loaded.instances)
         kinds = ", ".join(sorted({instance.kind for instance in loaded.instances}))
         fields = {"model": name, "version": loaded.version, "backend": config.backend, "instances": count}

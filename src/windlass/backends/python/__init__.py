@@ -1,11 +1,30 @@
-"""Python models: a ``model.py`` with a ``TritonPythonModel`` class, or with something under ``@windlass.model``."""
+"""Python models: a ``model.py`` with a ``TritonPythonModel`` class, or with something under ``@windlass.model``.
+
+The server runs every instance in a process of its own, unless the parameter ``isolated`` is false.
+"""
+
+from typing import TYPE_CHECKING
 
 from windlass.backends.backend import LoadContext, OpenedModel
 from windlass.backends.python.model_file import ModelFile
 
+if TYPE_CHECKING:
+    from windlass.backends.python.function_model import FunctionModel
+    from windlass.backends.python.triton_model import TritonModel
+
 
 def open(context: LoadContext) -> OpenedModel:
-    """Import a model's file and complete its configuration."""
+    """Open a model: in a process of its own where there can be one."""
+    if context.launch is None or not context.switch("isolated", default=True):
+        return open_here(context)
+    from windlass.backends.isolated import IsolatedModel
+
+    context.model_file("model.py")
+    return IsolatedModel(context, context.launch, None)
+
+
+def open_here(context: LoadContext) -> "FunctionModel | TritonModel":
+    """Import a model's file in this process, and complete its configuration."""
     from windlass.backends.python.function_model import FunctionModel, decorated
     from windlass.backends.python.triton_model import TritonModel
 

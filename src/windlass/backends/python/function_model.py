@@ -155,11 +155,11 @@ class FunctionModel:
     def _by_row(self) -> bool:
         return any(value.form == "row" for value in self._takes)
 
-    def instances(self, config: ModelConfig) -> Sequence[Instance]:
-        """Make one object of a class for each instance; a function is the same for all."""
+    def instances(self, config: ModelConfig, only: int | None = None) -> Sequence[Instance]:
+        """Make one object of a class for each instance, or for one of them; a function is the same for all."""
         kind = RowInstance if self._by_row else BatchInstance
         contract = Contract(self._takes, config, self._file)
-        return [kind(place, self._function(), contract) for place in placements(config, cuda.device_count)]
+        return [kind(place, self._function(), contract) for place in placements(config, cuda.device_count, only)]
 
     def _function(self) -> Callable[..., Any]:
         if not inspect.isclass(self._target):

@@ -1,0 +1,163 @@
+//! Requests, outputs and errors as messages between the server and a model's process, and back.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::error::{Code, Error, Result};
+use crate::instance::Outputs;
+use crate::isolated::ring::{Inlet, Outlet};
+use crate::proto::isolated::{self as proto, answer, parameter, request, tensor};
+use crate::request::{Correlation, Parameter, Parameters, Request};
+use crate::tensor::{Data, DataType, Name, Tensor};
+
+/// Tensors up to this size travel in the message: finding a place for them elsewhere costs more.
+const INLINE_BYTES: usize = 8 * 1024;
+
+/// Writes messages whose tensors may lie in a ring.
+pub(super) struct Sender<'a>(pub &'a mut Inlet);
+
+/// Reads messages whose tensors may lie in a ring. Their order is the order in which they were written.
+pub(super) struct Receiver<'a>(pub &'a mut Outlet);
+
+impl Sender<'_> {
+    fn tensor(&mut self, tensor: &Tensor) -> proto::Tensor {
+        let data = tensor.data.as_slice();
+        let span = if data.len() > INLINE_BYTES { self.0.put(data) } else { None };
+        let place = match (span, &tensor.data) {
+            (Some(span), _) => tensor::Place::Span(span),
+            (None, Data::Shared(bytes)) => tensor::Place::Inline(bytes.clone()),
+            (None, Data::Unique(bytes)) => tensor::Place::Inline(Bytes::copy_from_slice(bytes)),
+        };
+        proto::Tensor {
+            name: tensor.name.to_string(),
+            data_type: tensor.data_type as i32,
+            shape: tensor.shape.clone(),
+            place: Some(place),
+        }
+    }
+
+    pub(super) fn request(&mut self, key: u64, rows: usize, request: &Request) -> proto::Request {
+        proto::Request {
+            key,
+            id: request.id.clone(),
+            parameters: parameters(&request.parameters),
+            inputs: request.inputs.iter().map(|tensor| self.tensor(tensor)).collect(),
+            outputs: request.outputs.iter().map(ToString::to_string).collect(),
+            priority: request.priority,
+            timeout_us: request.timeout.map(|timeout| timeout.as_micros() as u64),
+            correlation: match &request.correlation {
+                Correlation::None => None,
+                Correlation::Number(number) => Some(request::Correlation::Number(*number)),
+                Correlation::Text(text) => Some(request::Correlation::Text(text.clone())),
+            },
+            flags: request.flags,
+            rows: rows as u64,
+        }
+    }
+
+    pub(super) fn outputs(&mut self, outputs: &Outputs) -> proto::Outputs {
+        proto::Outputs {
+            tensors: outputs.tensors.iter().map(|tensor| self.tensor(tensor)).collect(),
+            parameters: parameters(&outputs.parameters),
+        }
+    }
+
+    pub(super) fn answer(&mut self, result: Option<&Result<Outputs>>, last: bool) -> proto::Answer {
+        let result = result.map(|result| match result {
+            Ok(outputs) => answer::Result::Outputs(self.outputs(outputs)),
+            Err(error) => answer::Result::Failure(failure(error)),
+        });
+        proto::Answer { result, last }
+    }
+}
+
+impl Receiver<'_> {
+    fn tensor(&mut self, tensor: proto::Tensor, name: Option<Name>) -> io::Result<Tensor> {
+        let data = match tensor.place {
+            Some(tensor::Place::Inline(bytes)) => bytes.into(),
+            Some(tensor::Place::Span(span)) => {
+                self.0.take(span).ok_or_else(|| io::Error::other("a tensor outside of its ring"))?.into()
+            }
+            None => Bytes::new().into(),
+        };
+        let data_type = DataType::ALL
+            .get(tensor.data_type as usize)
+            .copied()
+            .ok_or_else(|| io::Error::other(format!("a tensor of type {}", tensor.data_type)))?;
+        Ok(Tensor { name: name.unwrap_or_else(|| Name::from(tensor.name)), data_type, shape: tensor.shape, data })
+    }
+
+    /// A request, with its key and its rows.
+    pub(super) fn request(&mut self, request: proto::Request) -> io::Result<(u64, usize, Request)> {
+        let inputs = request.inputs.into_iter().map(|tensor| self.tensor(tensor, None)).collect::<io::Result<_>>()?;
+        let decoded = Request {
+            id: request.id,
+            parameters: read_parameters(request.parameters),
+            inputs,
+            outputs: request.outputs.into_iter().map(Name::from).collect(),
+            priority: request.priority,
+            timeout: request.timeout_us.map(Duration::from_micros),
+            correlation: match request.correlation {
+                None => Correlation::None,
+                Some(request::Correlation::Number(number)) => Correlation::Number(number),
+                Some(request::Correlation::Text(text)) => Correlation::Text(text),
+            },
+            flags: request.flags,
+        };
+        Ok((request.key, request.rows as usize, decoded))
+    }
+
+    /// Outputs; those that the model declares get the names it declares them by.
+    pub(super) fn outputs(&mut self, outputs: proto::Outputs, names: &[Name]) -> io::Result<Outputs> {
+        let known = |tensor: &proto::Tensor| names.iter().find(|name| ***name == tensor.name).cloned();
+        let tensors = outputs.tensors.into_iter().map(|tensor| {
+            let name = known(&tensor);
+            self.tensor(tensor, name)
+        });
+        Ok(Outputs { tensors: tensors.collect::<io::Result<_>>()?, parameters: read_parameters(outputs.parameters) })
+    }
+
+    pub(super) fn answer(
+        &mut self,
+        answer: Option<proto::Answer>,
+        names: &[Name],
+    ) -> io::Result<(Option<Result<Outputs>>, bool)> {
+        let answer = answer.ok_or_else(|| io::Error::other("a response without an answer"))?;
+        let result = match answer.result {
+            None => None,
+            Some(answer::Result::Outputs(outputs)) => Some(Ok(self.outputs(outputs, names)?)),
+            Some(answer::Result::Failure(failure)) => Some(Err(read_failure(failure))),
+        };
+        Ok((result, answer.last))
+    }
+}
+
+fn parameters(parameters: &Parameters) -> Vec<proto::Parameter> {
+    let value = |value: &Parameter| match value {
+        Parameter::Bool(value) => parameter::Value::Bool(*value),
+        Parameter::Int(value) => parameter::Value::Int(*value),
+        Parameter::Double(value) => parameter::Value::Double(*value),
+        Parameter::Text(value) => parameter::Value::Text(value.clone()),
+    };
+    parameters.iter().map(|(name, given)| proto::Parameter { name: name.clone(), value: Some(value(given)) }).collect()
+}
+
+fn read_parameters(parameters: Vec<proto::Parameter>) -> Parameters {
+    let value = |value| match value {
+        parameter::Value::Bool(value) => Parameter::Bool(value),
+        parameter::Value::Int(value) => Parameter::Int(value),
+        parameter::Value::Double(value) => Parameter::Double(value),
+        parameter::Value::Text(value) => Parameter::Text(value),
+    };
+    parameters.into_iter().filter_map(|given| Some((given.name, value(given.value?)))).collect()
+}
+
+pub(super) fn failure(error: &Error) -> proto::Failure {
+    proto::Failure { code: error.code.name().to_owned(), message: error.message.clone() }
+}
+
+pub(super) fn read_failure(failure: proto::Failure) -> Error {
+    Error::new(Code::from_name(&failure.code), failure.message)
+}

@@ -1,0 +1,232 @@
+//! The server's side of a model's process in service: a task that talks to it, and starts it again when it ends.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::spawn_blocking;
+
+use crate::catalog::Catalog;
+use crate::control::{Control, Level};
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::instance::{Execution, Outputs, RemoteInstance};
+use crate::isolated::process::{Launch, Line, Process, Reaped, describe};
+use crate::isolated::talk::Talk;
+use crate::proto::isolated::{self as proto, to_process};
+use crate::reactor::Reactor;
+use crate::spec::Spec;
+use crate::tensor::Name;
+use crate::worker::Commission;
+
+/// Things to do that may wait for a link: a batch, and answers to what its model asks of others.
+const MAX_ORDERS: usize = 256;
+/// How long a model may take to say goodbye.
+const FAREWELL: Duration = Duration::from_secs(10);
+/// Pauses before a process is started again; the last one stays.
+const PAUSES: [Duration; 5] = [
+    Duration::ZERO,
+    Duration::from_millis(500),
+    Duration::from_secs(2),
+    Duration::from_secs(8),
+    Duration::from_secs(30),
+];
+
+/// An instance that executes in a process of its own.
+pub(crate) struct Link {
+    name: String,
+    orders: mpsc::Sender<Order>,
+    shared: Arc<Shared>,
+}
+
+/// What the task and those who hold the link both know.
+pub(super) struct Shared {
+    healthy: AtomicBool,
+    closing: AtomicBool,
+    child: Mutex<Option<Reaped>>,
+    /// Rung when a client went away.
+    pub(super) abandoned: Arc<Notify>,
+}
+
+pub(super) enum Order {
+    Execute(Commission),
+    Reply(to_process::Reply, Option<Result<Outputs>>, bool),
+    Returned(proto::Returned),
+    Close,
+}
+
+/// The task.
+pub(crate) struct Conversation {
+    launch: Launch,
+    pub(super) host: Arc<dyn Host>,
+    pub(super) control: Arc<dyn Control>,
+    calls: Vec<(String, Bytes)>,
+    line: Option<Line>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) orders: mpsc::Receiver<Order>,
+    /// To give orders to oneself, from other tasks.
+    pub(super) own_orders: mpsc::Sender<Order>,
+    pub(super) catalog: Weak<Catalog>,
+    pub(super) reactor: Arc<Reactor>,
+    pub(super) outputs: Vec<Name>,
+    pub(super) next_key: u64,
+}
+
+/// Both ends of a process in service. The conversation is to be run on the reactor's runtime.
+pub(crate) fn link(
+    process: Process,
+    spec: &Spec,
+    catalog: Weak<Catalog>,
+    reactor: Arc<Reactor>,
+) -> (Link, Conversation) {
+    let Process { launch, host, control, calls, line, child } = process;
+    let (own_orders, orders) = mpsc::channel(MAX_ORDERS);
+    let shared = Arc::new(Shared {
+        healthy: AtomicBool::new(true),
+        closing: AtomicBool::new(false),
+        child: Mutex::new(Some(child)),
+        abandoned: Arc::default(),
+    });
+    let link = Link { name: launch.name.clone(), orders: own_orders.clone(), shared: Arc::clone(&shared) };
+    let outputs = spec.outputs.iter().map(|output| output.name.clone()).collect();
+    let conversation = Conversation {
+        launch,
+        host,
+        control,
+        calls,
+        line: Some(line),
+        shared,
+        orders,
+        own_orders,
+        catalog,
+        reactor,
+        outputs,
+        next_key: 1,
+    };
+    (link, conversation)
+}
+
+impl RemoteInstance for Link {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn start(&self, batch: Commission) {
+        if let Err(error) = self.orders.try_send(Order::Execute(batch)) {
+            let (mpsc::error::TrySendError::Full(order) | mpsc::error::TrySendError::Closed(order)) = error;
+            if let Order::Execute(mut batch) = order {
+                let failed = Execution::failed(batch.jobs(), &unhealthy());
+                batch.complete(failed);
+            }
+        }
+    }
+
+    fn is_healthy(&self) -> bool {
+        self.shared.healthy.load(Ordering::Relaxed)
+    }
+
+    fn close(&self) {
+        self.shared.closing.store(true, Ordering::Release);
+        // Without the task its socket is closed, which tells the process as well.
+        let _ = self.orders.try_send(Order::Close);
+        let until = Instant::now() + FAREWELL;
+        loop {
+            {
+                let mut child = self.shared.child();
+                let ended = child.as_mut().is_none_or(|child| child.0.try_wait().is_ok_and(|status| status.is_some()));
+                if ended || Instant::now() > until {
+                    // Kills what is left of it.
+                    child.take();
+                    return;
+                }
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Shared {
+    fn child(&self) -> MutexGuard<'_, Option<Reaped>> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(super) fn unhealthy() -> Error {
+    Error::internal("Stub process is not healthy.")
+}
+
+/// Why a conversation is over.
+pub(super) enum End {
+    Closed,
+    Broken(io::Error),
+}
+
+impl Conversation {
+    /// Talks to the process, and to its successors, until the instance is closed.
+    pub(crate) async fn run(mut self) {
+        let mut waiting = None;
+        while let Some(line) = self.line.take() {
+            let Ok(mut talk) = Talk::new(line, &mut self) else { return };
+            if let Some(batch) = waiting.take() {
+                talk.execute(batch);
+            }
+            let end = talk.run().await;
+            talk.break_off();
+            let End::Broken(error) = end else { return };
+            if self.shared.closing.load(Ordering::Acquire) {
+                return;
+            }
+            self.shared.healthy.store(false, Ordering::Relaxed);
+            let child = self.shared.child().take();
+            let how = spawn_blocking(move || child.and_then(|mut child| child.0.wait().ok())).await.ok().flatten();
+            let how = how.map_or_else(|| error.to_string(), describe);
+            self.control
+                .log(Level::Error, &format!("the process of `{}` ended: {how}; starting it again", self.launch.name));
+            waiting = self.restart().await;
+        }
+    }
+
+    /// Starts the process again, as often as it takes. Returns the batch that came meanwhile.
+    async fn restart(&mut self) -> Option<Commission> {
+        let mut waiting: Option<Commission> = None;
+        for attempt in 0.. {
+            tokio::time::sleep(PAUSES[attempt.min(PAUSES.len() - 1)]).await;
+            let (launch, host, control, calls) =
+                (self.launch.clone(), Arc::clone(&self.host), Arc::clone(&self.control), self.calls.clone());
+            let started = spawn_blocking(move || Process::again(launch, host, control, calls)).await;
+            while let Ok(order) = self.orders.try_recv() {
+                match order {
+                    Order::Execute(batch) => waiting = Some(batch),
+                    Order::Close => return waiting,
+                    Order::Reply(..) | Order::Returned(_) => {}
+                }
+            }
+            if self.shared.closing.load(Ordering::Acquire) {
+                return waiting;
+            }
+            match started {
+                Ok(Ok(process)) => {
+                    self.line = Some(process.line);
+                    *self.shared.child() = Some(process.child);
+                    self.shared.healthy.store(true, Ordering::Relaxed);
+                    self.control.log(Level::Info, &format!("the process of `{}` is back", self.launch.name));
+                    return waiting;
+                }
+                Ok(Err(error)) => {
+                    self.control.log(Level::Error, &format!("`{}` does not come back: {error}", self.launch.name));
+                }
+                Err(_) => return waiting,
+            }
+            // Whoever waits has waited long enough.
+            if let Some(mut batch) = waiting.take() {
+                let failed = Execution::failed(batch.jobs(), &unhealthy());
+                batch.complete(failed);
+            }
+        }
+        waiting
+    }
+}

@@ -1,0 +1,291 @@
+//! One process being talked to: batches and answers go in, outcomes, answers and questions come out.
+
+use std::collections::HashMap;
+use std::io;
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::task::{AbortHandle, spawn_blocking};
+
+use crate::error::{Error, Result};
+use crate::host::{Respond, Task};
+use crate::instance::{Execution, Job, Outcome, Outputs};
+use crate::isolated::convert::{Receiver, Sender, read_failure};
+use crate::isolated::link::{Conversation, End, Order, unhealthy};
+use crate::isolated::process::{Line, log, serve};
+use crate::isolated::ring::{Inlet, Outlet};
+use crate::isolated::wire;
+use crate::local_host::ask;
+use crate::proto::isolated::{self as proto, outcome, to_process, to_server};
+use crate::statistics::Timing;
+use crate::worker::Commission;
+
+/// Bytes on their way out up to which more is taken on.
+const MAX_OUTPUT_BYTES: usize = 16 << 20;
+
+/// One process being talked to.
+pub(super) struct Talk<'a> {
+    own: &'a mut Conversation,
+    reader: OwnedReadHalf,
+    writer: OwnedWriteHalf,
+    input: BytesMut,
+    output: BytesMut,
+    inlet: Inlet,
+    outlet: Outlet,
+    batch: Option<InFlight>,
+    /// Those that are answered later, or often.
+    responders: HashMap<u64, Box<dyn Respond>>,
+    /// What its model asks of others.
+    infers: HashMap<u64, AbortHandle>,
+    /// Told to be abandoned.
+    told: Vec<u64>,
+}
+
+/// The batch that is being executed. Its requests have keys in a row.
+struct InFlight {
+    commission: Commission,
+    first_key: u64,
+}
+
+impl<'a> Talk<'a> {
+    pub(super) fn new(line: Line, own: &'a mut Conversation) -> io::Result<Self> {
+        line.stream.set_nonblocking(true)?;
+        let (reader, writer) = UnixStream::from_std(line.stream)?.into_split();
+        Ok(Self {
+            own,
+            reader,
+            writer,
+            input: line.input,
+            output: BytesMut::new(),
+            inlet: line.inlet,
+            outlet: line.outlet,
+            batch: None,
+            responders: HashMap::new(),
+            infers: HashMap::new(),
+            told: Vec::new(),
+        })
+    }
+
+    pub(super) async fn run(&mut self) -> End {
+        let abandoned = Arc::clone(&self.own.shared.abandoned);
+        loop {
+            tokio::select! {
+                biased;
+                read = self.reader.read_buf(&mut self.input) => {
+                    match read {
+                        Ok(0) => return End::Broken(io::ErrorKind::UnexpectedEof.into()),
+                        Ok(_) => {}
+                        Err(error) => return End::Broken(error),
+                    }
+                    if let Err(error) = self.hear() {
+                        return End::Broken(error);
+                    }
+                }
+                written = self.writer.write_buf(&mut self.output), if !self.output.is_empty() => {
+                    if let Err(error) = written {
+                        return End::Broken(error);
+                    }
+                }
+                order = self.own.orders.recv(), if self.output.len() < MAX_OUTPUT_BYTES => match order {
+                    Some(Order::Execute(batch)) => self.execute(batch),
+                    Some(Order::Reply(reply, result, last)) => self.reply(reply, result.as_ref(), last),
+                    Some(Order::Returned(returned)) => self.say(to_process::Kind::Returned(returned)),
+                    Some(Order::Close) | None => return End::Closed,
+                },
+                () = abandoned.notified() => self.tell_abandoned(),
+            }
+        }
+    }
+
+    fn say(&mut self, kind: to_process::Kind) {
+        wire::put(&mut self.output, &proto::ToProcess { kind: Some(kind) });
+    }
+
+    pub(super) fn execute(&mut self, mut commission: Commission) {
+        let first_key = self.own.next_key;
+        let mut sender = Sender(&mut self.inlet);
+        let mut requests = Vec::with_capacity(commission.jobs().len());
+        for (key, job) in (first_key..).zip(commission.jobs()) {
+            if let Some(cancellation) = job.cancellation() {
+                cancellation.ring(&self.own.shared.abandoned);
+            }
+            requests.push(sender.request(key, job.rows, &job.request));
+        }
+        self.own.next_key += requests.len() as u64;
+        self.say(to_process::Kind::Batch(to_process::Batch { requests }));
+        self.batch = Some(InFlight { commission, first_key });
+    }
+
+    fn reply(&mut self, mut reply: to_process::Reply, result: Option<&Result<Outputs>>, last: bool) {
+        if last {
+            self.infers.remove(&reply.key);
+        }
+        reply.answer = Some(Sender(&mut self.inlet).answer(result, last));
+        self.say(to_process::Kind::Reply(reply));
+    }
+
+    fn hear(&mut self) -> io::Result<()> {
+        while let Some(message) = wire::take::<proto::ToServer>(&mut self.input)? {
+            match message.kind {
+                Some(to_server::Kind::Done(done)) => self.done(done)?,
+                Some(to_server::Kind::Response(response)) => self.response(response)?,
+                Some(to_server::Kind::Infer(infer)) => self.infer(infer)?,
+                Some(to_server::Kind::Stop(key)) => {
+                    if let Some(task) = self.infers.remove(&key) {
+                        task.abort();
+                    }
+                }
+                Some(to_server::Kind::Call(call)) => self.serve(call),
+                Some(to_server::Kind::Log(line)) => {
+                    let control = Arc::clone(&self.own.control);
+                    drop(spawn_blocking(move || log(&*control, &line)));
+                }
+                Some(to_server::Kind::Returned(_)) | None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn done(&mut self, done: to_server::Done) -> io::Result<()> {
+        let Some(InFlight { mut commission, first_key }) = self.batch.take() else {
+            return Err(io::Error::other("a batch is done that was not asked for"));
+        };
+        let mut outcomes = Vec::with_capacity(done.outcomes.len());
+        for ((key, job), outcome) in (first_key..).zip(commission.jobs()).zip(done.outcomes) {
+            outcomes.push(match outcome.kind {
+                Some(outcome::Kind::Answered(outputs)) => {
+                    Outcome::Answered(Receiver(&mut self.outlet).outputs(outputs, &self.own.outputs)?)
+                }
+                Some(outcome::Kind::Failed(failure)) => Outcome::Failed(read_failure(failure)),
+                Some(outcome::Kind::Rescheduled(flags)) => {
+                    job.request.flags = flags;
+                    if let Some(responder) = self.responders.remove(&key) {
+                        job.keep(responder);
+                    }
+                    Outcome::Rescheduled
+                }
+                Some(outcome::Kind::Deferred(_)) => {
+                    keep_responder(&mut self.responders, key, job);
+                    Outcome::Deferred
+                }
+                None => Outcome::Failed(unhealthy()),
+            });
+        }
+        self.told.retain(|key| self.responders.contains_key(key));
+        let timing = Timing {
+            input: Duration::from_nanos(done.input_ns),
+            infer: Duration::from_nanos(done.infer_ns),
+            output: Duration::from_nanos(done.output_ns),
+        };
+        let execution = if outcomes.len() == commission.jobs().len() {
+            Execution { outcomes, timing }
+        } else {
+            Execution::failed(commission.jobs(), &unhealthy())
+        };
+        commission.complete(execution);
+        Ok(())
+    }
+
+    fn response(&mut self, response: to_server::Response) -> io::Result<()> {
+        let (result, last) = Receiver(&mut self.outlet).answer(response.answer, &self.own.outputs)?;
+        if let Some(InFlight { commission, first_key }) = &mut self.batch
+            && let Some(job) =
+                response.key.checked_sub(*first_key).and_then(|place| commission.jobs().get_mut(place as usize))
+        {
+            keep_responder(&mut self.responders, response.key, job);
+        }
+        if let Some(responder) = self.responders.get_mut(&response.key) {
+            responder.respond(result, last);
+            if last {
+                self.responders.remove(&response.key);
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks another model on behalf of this one.
+    fn infer(&mut self, infer: to_server::Infer) -> io::Result<()> {
+        let request = infer.request.ok_or_else(|| io::Error::other("a question without a request"))?;
+        let (_, _, request) = Receiver(&mut self.outlet).request(request)?;
+        let pending = self.own.catalog.upgrade().ok_or_else(Error::stopping).and_then(|catalog| {
+            ask(&catalog, &self.own.reactor, &infer.model, infer.version, request, infer.decoupled)
+        });
+        let (orders, key) = (self.own.own_orders.clone(), infer.key);
+        let task = tokio::spawn(async move {
+            let reply = || to_process::Reply { key, answer: None };
+            let mut pending = match pending {
+                Ok(pending) => pending,
+                Err(error) => {
+                    let _ = orders.send(Order::Reply(reply(), Some(Err(error)), true)).await;
+                    return;
+                }
+            };
+            while let Some(answer) = pending.next().await {
+                let result = answer.result.map(|result| {
+                    result.map(|response| Outputs { tensors: response.outputs, parameters: response.parameters })
+                });
+                if orders.send(Order::Reply(reply(), result, answer.last)).await.is_err() {
+                    return;
+                }
+            }
+        });
+        self.infers.insert(key, task.abort_handle());
+        Ok(())
+    }
+
+    /// Does what may take long on a thread made for that; metrics are quick.
+    fn serve(&mut self, call: proto::Call) {
+        use proto::call::Kind;
+        if matches!(call.kind, Some(Kind::DeclareMetric(_) | Kind::ChangeMetric(_) | Kind::IsReady(_))) {
+            let returned = serve(&*self.own.host, call);
+            return self.say(to_process::Kind::Returned(returned));
+        }
+        let (host, orders) = (Arc::clone(&self.own.host), self.own.own_orders.clone());
+        tokio::spawn(async move {
+            let key = call.key;
+            let returned = spawn_blocking(move || serve(&*host, call)).await;
+            let returned = returned.unwrap_or(proto::Returned { key, result: None });
+            let _ = orders.send(Order::Returned(returned)).await;
+        });
+    }
+
+    /// Tells the process which clients went away.
+    fn tell_abandoned(&mut self) {
+        let mut gone = Vec::new();
+        if let Some(InFlight { commission, first_key }) = &mut self.batch {
+            let jobs = (*first_key..).zip(commission.jobs().iter());
+            gone.extend(jobs.filter(|(_, job)| job.is_abandoned()).map(|(key, _)| key));
+        }
+        gone.extend(self.responders.iter().filter(|(_, responder)| responder.is_cancelled()).map(|(key, _)| *key));
+        gone.retain(|key| !self.told.contains(key));
+        for key in &gone {
+            self.say(to_process::Kind::Cancel(*key));
+        }
+        self.told.append(&mut gone);
+    }
+
+    /// The process is gone, or will be now: all that was in its hands fails.
+    pub(super) fn break_off(&mut self) {
+        if let Some(InFlight { mut commission, .. }) = self.batch.take() {
+            let failed = Execution::failed(commission.jobs(), &unhealthy());
+            commission.complete(failed);
+        }
+        for (_, mut responder) in self.responders.drain() {
+            responder.respond(Some(Err(unhealthy())), true);
+        }
+        for (_, task) in mem::take(&mut self.infers) {
+            task.abort();
+        }
+    }
+}
+
+fn keep_responder(responders: &mut HashMap<u64, Box<dyn Respond>>, key: u64, job: &mut Job) {
+    if let Some(responder) = Task::responder(job) {
+        responders.insert(key, responder);
+    }
+}

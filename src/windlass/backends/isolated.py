@@ -1,0 +1,77 @@
+"""Python models in processes of their own: one for each instance, opened and started by messages.
+
+A model that crashes takes nobody with it, and none waits for another's interpreter. ``serving.worker`` is the other
+side.
+"""
+
+import base64
+import json
+from collections.abc import Callable
+
+from windlass.backends import cuda
+from windlass.backends.backend import LoadContext, Process
+from windlass.backends.placement import placements
+from windlass.config import ModelConfig
+
+# Starts a process, by the instance's name and the interpreter; without one, the server's.
+Launch = Callable[[str, str | None], Process]
+
+
+class IsolatedModel:
+    """A model that was opened in a process of its own; the process becomes its first instance."""
+
+    def __init__(self, context: LoadContext, launch: Launch, interpreter: str | None) -> None:
+        self._context, self._launch, self._interpreter = context, launch, interpreter
+        self._first: Process | None = launch(f"{context.model_name}_0_0", interpreter)
+        try:
+            self.config = self._open(self._first)
+        except BaseException:
+            self._first.close()
+            raise
+
+    def _open(self, process: Process) -> ModelConfig:
+        context = self._context
+        given = {
+            "model_name": context.model_name,
+            "version": context.version,
+            "model_dir": str(context.model_dir.absolute()),
+            "version_dir": str(context.version_dir.absolute()),
+            "settings": dict(context.settings),
+            "config": _text(context.config),
+        }
+        return ModelConfig.FromString(process.call("open", json.dumps(given).encode()))
+
+    def instances(self, config: ModelConfig) -> "list[IsolatedInstance]":
+        """Make the instances, each in a process of its own."""
+        made: list[IsolatedInstance] = []
+        try:
+            for number, place in enumerate(placements(config, cuda.device_count)):
+                process, self._first = self._first or self._launch(place.name, self._interpreter), None
+                made.append(IsolatedInstance(place.name, place.kind, place.device, process))
+                if number:
+                    self._open(process)
+                process.call("start", json.dumps({"config": _text(config), "place": number}).encode())
+        except BaseException:
+            for instance in made:
+                instance.close()
+            raise
+        return made
+
+
+class IsolatedInstance:
+    """An instance in a process of its own. The data plane takes the process over when the model is published."""
+
+    # How a batch is executed is its process' affair.
+    per_request = True
+
+    def __init__(self, name: str, kind: str, device: int, process: Process) -> None:
+        self.name, self.kind, self.device = name, kind, device
+        self.process = process
+
+    def close(self) -> None:
+        """End the process of an instance that was not published."""
+        self.process.close()
+
+
+def _text(config: ModelConfig) -> str:
+    return base64.b64encode(config.SerializeToString(deterministic=True)).decode()

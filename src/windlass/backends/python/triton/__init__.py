@@ -1,1 +1,0 @@
-"""What ``triton_python_backend_utils`` offers to models, one noun to a file."""

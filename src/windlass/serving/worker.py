@@ -1,0 +1,115 @@
+"""The process of a model's instance: ``python -m windlass.serving.worker``, started by a server and by nobody else.
+
+It opens the model as the server would, makes one instance, and executes what it is given. The names of its methods are
+what ``backends.isolated`` calls.
+"""
+
+import base64
+import json
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from windlass._plane import Channel
+from windlass.backends import Instance, LoadContext
+from windlass.backends.python import open_here
+from windlass.config import ModelConfig, config_json
+from windlass.serving import memory
+
+if TYPE_CHECKING:
+    from windlass.backends.python.function_model import FunctionModel
+    from windlass.backends.python.triton_model import TritonModel
+
+_LEVELS = ((logging.ERROR, "error"), (logging.WARNING, "warning"), (logging.INFO, "info"), (0, "verbose"))
+
+
+class Worker:
+    """What the server may ask for while the model is loaded."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._context: LoadContext | None = None
+        self._opened: FunctionModel | TritonModel | None = None
+        self._instance: Instance | None = None
+        self.started: tuple[Instance, int, bytes, str] | None = None
+
+    def call(self, method: str, argument: bytes) -> bytes:
+        """Do what the server asks for; raises what the model raises."""
+        given = json.loads(argument)
+        if method == "open":
+            return self._open(given)
+        if method == "start":
+            return self._start(given)
+        raise ValueError(f"unknown method `{method}`")
+
+    def _open(self, given: dict[str, Any]) -> bytes:
+        """Import the model and complete its configuration."""
+        context = LoadContext(
+            given["model_name"],
+            given["version"],
+            Path(given["model_dir"]),
+            Path(given["version_dir"]),
+            ModelConfig.FromString(base64.b64decode(given["config"])),
+            given["settings"],
+            host=self._channel.host(),
+        )
+        self._context = context
+        self._opened = open_here(context)
+        return self._opened.config.SerializeToString()
+
+    def _start(self, given: dict[str, Any]) -> bytes:
+        """Make the instance at that place of the complete configuration."""
+        assert self._opened is not None and self._context is not None, "`open` comes first"
+        config = ModelConfig.FromString(base64.b64decode(given["config"]))
+        (self._instance,) = self._opened.instances(config, only=given["place"])
+        text = config_json(config)
+        self.started = (self._instance, self._context.version, config.SerializeToString(), text)
+        return b""
+
+    def close(self) -> None:
+        """Let the model say goodbye: the server has ended the conversation."""
+        self.started = None
+        if self._instance is not None:
+            self._instance.close()
+
+
+class _ToServer(logging.Handler):
+    """Writes the process' log into the server's."""
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__()
+        self._channel = channel
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send one line."""
+        level = next(name for limit, name in _LEVELS if record.levelno >= limit)
+        self._channel.log(level, self.format(record))
+
+
+def main() -> None:
+    """Serve one instance until the server ends the conversation."""
+    # The server decides when it is over, and tells by ending the conversation.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    memory.keep_freed()
+    try:
+        channel = Channel()
+    except OSError:
+        sys.stderr.write("error: this program is started by a server, not by hand\nhint: windlass serve REPOSITORY\n")
+        sys.exit(2)
+    # A model that reads its standard input finds it empty, instead of what its server says.
+    with Path(os.devnull).open() as nothing:
+        os.dup2(nothing.fileno(), 0)
+    logging.basicConfig(level=logging.DEBUG, handlers=[_ToServer(channel)])
+    channel.serve(Worker(channel))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Threads that a model left behind do not keep its process.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
