@@ -32,6 +32,8 @@ DATA = {
     "BYTES": np.array([[b"", b"text", "\u00e9\u4e2d".encode()]], np.object_),
 }
 
+OUTPUT_WITH_LABELS = 'output { label_filename: "labels.txt" name: "OUTPUT0"'
+
 
 def http_input(array: np.ndarray, binary: bool = True) -> http_client.InferInput:
     made = http_client.InferInput("INPUT0", list(array.shape), np_to_triton_dtype(array.dtype))
@@ -221,3 +223,23 @@ def test_metrics_have_triton_s_names(server, rest):
         page = response.read().decode()
     assert 'nv_inference_request_success{model="echo",version="1"} 1' in page
     assert 'windlass_batch_size_bucket{model="echo",version="1",le="1"} 1' in page
+
+
+def test_the_largest_elements_of_an_output_come_with_their_labels(repository, serve):
+    folder = repository.add_identity("echo")
+    config = (folder / "config.pbtxt").read_text().replace('output { name: "OUTPUT0"', OUTPUT_WITH_LABELS)
+    (folder / "config.pbtxt").write_text(config)
+    (folder / "labels.txt").write_text("cat\ndog\n")
+    server = serve()
+    array = np.array([[0.25, 4, 1.5], [3, 2, 1]], np.float32)
+    expected = [[b"4.000000:1:dog", b"1.500000:2"], [b"3.000000:0:cat", b"2.000000:1:dog"]]
+    for binary in (True, False):
+        with http_client.InferenceServerClient(server.addresses["http"]) as rest:
+            wanted = [http_client.InferRequestedOutput("OUTPUT0", binary_data=binary, class_count=2)]
+            found = rest.infer("echo", [http_input(array)], outputs=wanted).as_numpy("OUTPUT0")
+            assert [
+                [bytes(text, "utf-8") if isinstance(text, str) else text for text in row] for row in found
+            ] == expected
+    with grpc_client.InferenceServerClient(server.addresses["grpc"]) as rpc:
+        wanted = [grpc_client.InferRequestedOutput("OUTPUT0", class_count=2)]
+        assert rpc.infer("echo", [grpc_input(array)], outputs=wanted).as_numpy("OUTPUT0").tolist() == expected

@@ -11,6 +11,8 @@
 //!   that answers later or often does so through a `responder`; `crew` runs the reactor's threads, and `pace`
 //!   tells whether a model is quick enough to be executed on them.
 //!
+//! `classification` names the best of an output for clients that want no more of it.
+//!
 //! Model code reaches the server through `host`; `local_host` is the server for code in its own process.
 //!
 //! `tensor`, `request`, `error`, `statistics` and `metrics` are what they speak of; `control` is what the network may ask of the
@@ -20,6 +22,7 @@
 pub mod batch;
 mod batcher;
 pub mod catalog;
+pub mod classification;
 pub mod control;
 mod crew;
 pub mod error;

@@ -23,6 +23,8 @@ pub struct TensorSpec {
     pub optional: bool,
     /// Whether requests of different shapes may share a batch.
     pub ragged: bool,
+    /// What its elements stand for, by their place in a row; empty when nothing says so.
+    pub labels: Vec<String>,
 }
 
 /// What happens to a request that waited too long.
@@ -140,6 +142,13 @@ impl Spec {
         })
     }
 
+    /// Says what the elements of an output stand for.
+    pub fn label(&mut self, output: &str, labels: Vec<String>) {
+        if let Some(declared) = self.outputs.iter_mut().find(|declared| &*declared.name == output) {
+            declared.labels = labels;
+        }
+    }
+
     /// The declared input of that name.
     pub fn input(&self, name: &str) -> Option<&TensorSpec> {
         self.inputs.iter().find(|input| &*input.name == name)
@@ -160,7 +169,7 @@ impl Spec {
 fn tensor(name: &str, data_type: i32, dims: &[i64], optional: bool, ragged: bool) -> Result<TensorSpec> {
     let data_type = DataType::from_config(data_type)
         .ok_or_else(|| Error::invalid(format!("tensor '{name}' must specify 'data_type', found {data_type}")))?;
-    Ok(TensorSpec { name: Name::from(name), data_type, dims: dims.to_vec(), optional, ragged })
+    Ok(TensorSpec { name: Name::from(name), data_type, dims: dims.to_vec(), optional, ragged, labels: Vec::new() })
 }
 
 fn read_batching(config: &proto::ModelDynamicBatching, max_batch_size: usize) -> Batching {

@@ -79,7 +79,9 @@ impl PyPlane {
         Ok(())
     }
 
-    /// Puts a version in service.
+    /// Puts a version in service. `labels` says for an output what its elements stand for.
+    #[pyo3(signature = (version, config, config_json, instances, load_ns, *, labels = HashMap::new()))]
+    #[allow(clippy::too_many_arguments)] // what there is to say of a version
     fn publish(
         &self,
         py: Python<'_>,
@@ -88,8 +90,13 @@ impl PyPlane {
         config_json: &str,
         instances: Vec<Py<PyAny>>,
         load_ns: u64,
+        labels: HashMap<String, Vec<String>>,
     ) -> PyResult<()> {
-        let spec = Spec::decode(version, config, config_json).map_err(|error| PyValueError::new_err(error.message))?;
+        let mut spec =
+            Spec::decode(version, config, config_json).map_err(|error| PyValueError::new_err(error.message))?;
+        for (output, labels) in labels {
+            spec.label(&output, labels);
+        }
         let spec = Arc::new(spec);
         let instances =
             instances.into_iter().map(|instance| self.executor(instance.bind(py), &spec)).collect::<PyResult<_>>()?;

@@ -141,8 +141,6 @@ def _not_offered(config: ModelConfig) -> Iterator[str]:
     choice = config.WhichOneof("scheduling_choice") or ""
     if choice in _NOT_OFFERED:
         yield _NOT_OFFERED[choice]
-    if config.model_transaction_policy.decoupled:
-        yield "decoupled models are not offered by this version of windlass"
     if any(tensor.HasField("reshape") for tensor in [*config.input, *config.output]):
         yield "`reshape` is not offered by this version of windlass"
     if any(input_.allow_ragged_batch for input_ in config.input) or config.batch_input or config.batch_output:

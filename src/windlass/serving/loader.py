@@ -16,7 +16,7 @@ from windlass._plane import Plane
 from windlass.backends import Instance, LoadContext, Process, find
 from windlass.config import ModelConfig, config_json, normalise, validate
 from windlass.errors import ModelLoadError, WindlassError, code_prefix
-from windlass.repository import ModelEntry, select
+from windlass.repository import ModelEntry, labels, select
 from windlass.serving import memory
 from windlass.serving.reconcile import Mark, marks, reconcile
 
@@ -31,6 +31,7 @@ class Loaded:
     config: ModelConfig
     instances: Sequence[Instance]
     load_ns: int
+    labels: Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +165,9 @@ class Loader:
         errors = [finding for finding in validate(config, str(entry.config_path)) if finding.severity == "error"]
         if errors:
             raise ModelLoadError("; ".join(finding.message for finding in errors), where=str(entry.config_path))
+        named = labels(config, entry.path)
         instances = opened.instances(config)
-        return Loaded(version, config, instances, time.perf_counter_ns() - started)
+        return Loaded(version, config, instances, time.perf_counter_ns() - started, named)
 
     def _launch(self, name: str, interpreter: str | None) -> Process:
         """Start a process for an instance. It finds this very package, whatever else its interpreter has."""
@@ -176,7 +178,9 @@ class Loader:
     def _publish(self, name: str, loaded: Loaded) -> None:
         config = loaded.config
         text = config_json(config)
-        self._plane.publish(loaded.version, config.SerializeToString(), text, loaded.instances, loaded.load_ns)
+        self._plane.publish(
+            loaded.version, config.SerializeToString(), text, loaded.instances, loaded.load_ns, labels=loaded.labels
+        )
         count = len(loaded.instances)
         kinds = ", ".join(sorted({instance.kind for instance in loaded.instances}))
         fields = {"model": name, "version": loaded.version, "backend": config.backend, "instances": count}

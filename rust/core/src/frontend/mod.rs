@@ -5,9 +5,11 @@ use std::sync::Arc;
 use crate::plane::Plane;
 use crate::reactor::Reactor;
 
+mod aside;
 pub mod grpc;
 pub mod http;
 pub mod json;
+pub mod outputs;
 pub mod status;
 
 /// What a front end on one reactor needs.

@@ -1,13 +1,15 @@
 //! Inference that goes well, and requests that do not fit the model.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
 use tonic::Code;
 use tonic::codec::CompressionEncoding;
+use windlass_core::proto::inference::infer_parameter::ParameterChoice;
 use windlass_core::proto::inference::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
-use windlass_core::proto::inference::{InferTensorContents, ModelInferRequest};
+use windlass_core::proto::inference::{InferParameter, InferTensorContents, ModelInferRequest};
 
 use crate::client::{Client, RawClient, failure, framed, request, row};
 use crate::server::Server;
@@ -203,4 +205,20 @@ async fn a_deadline_that_passes_ends_the_call_and_frees_the_model() {
     let (code, _) = failure(answer);
     assert!(matches!(code, Code::DeadlineExceeded | Code::Cancelled), "{code}");
     server.gate.cancelled().await;
+}
+
+#[tokio::test]
+async fn the_largest_elements_of_an_output_come_as_texts() {
+    let server = Server::start();
+    let classes = |count| InferParameter { parameter_choice: Some(ParameterChoice::Int64Param(count)) };
+    let mut message = row(&[1.0, 3.0, 2.0]);
+    message.outputs.push(InferRequestedOutputTensor {
+        name: "OUTPUT0".into(),
+        parameters: BTreeMap::from([("classification".to_owned(), classes(2))]),
+    });
+
+    let answer = Client::new(&server).await.infer(message).await.expect("an answer");
+
+    assert_eq!((&answer.outputs[0].datatype[..], &answer.outputs[0].shape[..]), ("BYTES", &[1, 2][..]));
+    assert_eq!(answer.raw_output_contents, [&b"\x0a\x00\x00\x003.000000:1\x0a\x00\x00\x002.000000:2"[..]]);
 }

@@ -7,7 +7,7 @@ use flate2::read::{GzDecoder, ZlibDecoder};
 use flate2::write::{GzEncoder, ZlibEncoder};
 
 use crate::client::{Answer, request};
-use crate::server::{JSON, JSON_ANSWER, Server};
+use crate::server::{Declared, JSON, JSON_ANSWER, Server};
 
 const ECHO: &str = "/v2/models/echo/infer";
 
@@ -238,4 +238,26 @@ fn pipelined_requests_are_answered_in_order() {
     for value in 0..100 {
         assert_eq!(client.receive().text(), JSON_ANSWER.replace("2.5", &format!("{value}.5")));
     }
+}
+
+#[test]
+fn the_largest_elements_of_an_output_come_with_their_labels() {
+    let server = Server::start();
+    server.publish(&Declared::labelled());
+    let ask = |outputs: &str| {
+        let body = format!(
+            r#"{{"inputs":[{{"name":"INPUT0","shape":[2,3],"datatype":"FP32","data":[1,3,2,6,5,-4]}}],"outputs":[{{"name":"OUTPUT0","parameters":{outputs}}}]}}"#
+        );
+        server.post("/v2/models/labelled/infer", &body)
+    };
+    let expected = r#""outputs":[{"name":"OUTPUT0","datatype":"BYTES","shape":[2,2],"data":["3.000000:1:dog","2.000000:2","6.000000:0:cat","5.000000:1:dog"]}]}"#;
+    let answer = ask(r#"{"classification":2}"#);
+    assert_eq!(answer.status, 200);
+    assert!(answer.text().ends_with(expected), "{}", answer.text());
+    let answer = ask(r#"{"classification":1,"binary_data":true}"#);
+    let (json, tail) = parts(&answer);
+    assert!(json.ends_with(r#""datatype":"BYTES","shape":[2,1],"parameters":{"binary_data_size":36}}]}"#), "{json}");
+    assert_eq!(&tail[..18], b"\x0e\x00\x00\x003.000000:1:dog");
+    // None is as good as no wish.
+    assert!(ask(r#"{"classification":0}"#).text().contains(r#""datatype":"FP32""#));
 }

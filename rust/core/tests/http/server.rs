@@ -218,12 +218,18 @@ pub(crate) struct Declared {
     max_batch_size: i32,
     inputs: Vec<(&'static str, i32, &'static [i64])>,
     decoupled: bool,
+    labels: &'static [&'static str],
     gate: Option<Arc<Gate>>,
 }
 
 impl Declared {
     fn new(name: &'static str, max_batch_size: i32, inputs: &[(&'static str, i32, &'static [i64])]) -> Self {
-        Self { name, version: 1, max_batch_size, inputs: inputs.to_vec(), decoupled: false, gate: None }
+        Self { name, version: 1, max_batch_size, inputs: inputs.to_vec(), decoupled: false, labels: &[], gate: None }
+    }
+
+    /// `labelled`: rows of three FP32, the first two of which have a name.
+    pub(crate) fn labelled() -> Self {
+        Self { labels: &["cat", "dog"], ..Self::new("labelled", 8, &[("INPUT0", FP32, &[3])]) }
     }
 
     fn spec(&self) -> Spec {
@@ -249,6 +255,8 @@ impl Declared {
             ..ModelConfig::default()
         };
         let json = Bytes::from(format!(r#"{{"name":"{}"}}"#, self.name));
-        Spec::read(self.version, config, json).expect("a good configuration")
+        let mut spec = Spec::read(self.version, config, json).expect("a good configuration");
+        spec.label("OUTPUT0", self.labels.iter().map(|&label| label.to_owned()).collect());
+        spec
     }
 }

@@ -14,13 +14,17 @@ import threading
 import traceback
 import weakref
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType
 
 from windlass.backends.backend import LoadContext
+from windlass.backends.python import home
 
 _PREFIX = "windlass_model_"
+# What models import; the second is where Triton itself keeps the classes.
+_NAMES = ("triton_python_backend_utils", "c_python_backend_utils")
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 _importing = threading.Lock()
 _numbers = itertools.count(1)
@@ -42,16 +46,21 @@ class ModelFile:
         if spec is None:
             raise context.failure(f"`{path}` is no Python file")
         self.module = importlib.util.module_from_spec(spec)
+        self.home = home.settle(context.model_name, str(context.version_dir.absolute()), context.host)
+        self.module.__dict__[home.MARK] = self.home
         folders = [str(folder.absolute()) for folder in (context.version_dir, context.model_dir)]
         sweep()
         with _importing:
             _make_importable(folders)
             sys.modules[name] = self.module
             weakref.finalize(self, _gone.append, (name, folders))
+            token = home.enter(replace(self.home, executing=False))
             try:
                 loader.exec_module(self.module)
             except BaseException as error:  # a model may call sys.exit() as well
                 raise context.failure(self.traceback(error)) from error
+            finally:
+                home.leave(token)
 
     def traceback(self, error: BaseException) -> str:
         """Return the exception and where in the user's code it came from, the innermost place first."""
@@ -91,7 +100,8 @@ def sweep() -> None:
 def _make_importable(folders: Sequence[str]) -> None:
     from windlass.backends.python import triton_python_backend_utils
 
-    sys.modules.setdefault("triton_python_backend_utils", triton_python_backend_utils)
+    for name in _NAMES:
+        sys.modules.setdefault(name, triton_python_backend_utils)
     _forget_neighbours(folders)
     _forget_neighbours(_folders, {path.stem for folder in folders for path in Path(folder).iterdir()})
     _folders[:0] = folders

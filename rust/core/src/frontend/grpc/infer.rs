@@ -1,13 +1,16 @@
 //! `ModelInfer`: from the message to the model and back.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::error::{Code, Error};
-use crate::frontend::Door;
 use crate::frontend::grpc::message::Reply;
 use crate::frontend::grpc::refusal::Refusal;
 use crate::frontend::grpc::request::{decode, refuse_crowd};
 use crate::frontend::grpc::service;
+use crate::frontend::outputs::OutputForms;
+use crate::frontend::{Door, aside};
 use crate::proto::inference as proto;
 use crate::proto::inference::infer_parameter::ParameterChoice;
 use crate::proto::inference::model_infer_response::InferOutputTensor;
@@ -16,6 +19,9 @@ use crate::spec::Spec;
 
 /// The key of `ModelInferResponse.raw_output_contents` on the wire: field 6, of bytes.
 const RAW_OUTPUT_CONTENTS: u8 = 6 << 3 | 2;
+
+/// Outputs up to this size are put in order on the spot.
+const LIGHT_OUTPUT_BYTES: usize = 64 * 1024;
 
 /// Answers an inference request.
 pub(super) async fn infer(door: &Door, message: Bytes) -> Result<Reply, Refusal> {
@@ -32,13 +38,17 @@ pub(super) async fn infer(door: &Door, message: Bytes) -> Result<Reply, Refusal>
     if model.spec.decoupled {
         return Err(Refusal::unimplemented("ModelInfer RPC doesn't support models with decoupled transaction policy"));
     }
-    let request = decode(message, &model.spec)?;
+    let (request, forms) = decode(message, &model.spec)?;
     let response = model.submit(request, &door.reactor)?.await?;
-    encode(response, &model.spec)
+    let ranked = response.outputs.iter().filter(|output| forms.ranks(&output.name));
+    let heavy = ranked.map(|output| output.data.len()).sum::<usize>() > LIGHT_OUTPUT_BYTES;
+    let spec = Arc::clone(&model.spec);
+    aside::run(heavy, move || encode(response, &forms, &spec)).await
 }
 
 /// Encodes an answer: always raw contents, one for each output.
-fn encode(response: Response, spec: &Spec) -> Result<Reply, Refusal> {
+fn encode(mut response: Response, forms: &OutputForms, spec: &Spec) -> Result<Reply, Refusal> {
+    forms.fulfil(&mut response, spec)?;
     let mut message = proto::ModelInferResponse {
         model_name: response.model.to_string(),
         model_version: spec.version_text.clone(),

@@ -7,6 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use prost::encoding::{DecodeContext, decode_key, skip_field};
 
 use crate::error::{Code, Error, Result};
+use crate::frontend::outputs::{Form, OutputForms, Wish};
 use crate::proto::inference::infer_parameter::ParameterChoice;
 use crate::proto::inference::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
 use crate::proto::inference::{InferParameter, InferTensorContents, ModelInferRequest};
@@ -45,7 +46,7 @@ pub(super) fn refuse_crowd(message: &[u8]) -> Result<()> {
 }
 
 /// Decodes a message for a model.
-pub(super) fn decode(message: ModelInferRequest, spec: &Spec) -> Result<Request> {
+pub(super) fn decode(message: ModelInferRequest, spec: &Spec) -> Result<(Request, OutputForms)> {
     let mut request = Request { id: message.id, ..Request::default() };
     for (key, value) in message.parameters {
         parameter(&mut request, key, value.parameter_choice)?;
@@ -57,10 +58,14 @@ pub(super) fn decode(message: ModelInferRequest, spec: &Spec) -> Result<Request>
         let tensor = decode_input(input, has_raw, &mut raw, spec, &request.id)?;
         request.inputs.push(tensor);
     }
+    let mut forms = OutputForms { named: Vec::new(), default: Form::Binary };
     for output in message.outputs {
-        request.outputs.push(requested_output(&output, spec)?);
+        let known = spec.output(&output.name).map(|known| known.name.clone());
+        let name = known.unwrap_or_else(|| Name::from(output.name.as_str()));
+        forms.named.push((name.clone(), wish(&output)?));
+        request.outputs.push(name);
     }
-    Ok(request)
+    Ok((request, forms))
 }
 
 fn decode_input(
@@ -220,20 +225,18 @@ fn parameter(request: &mut Request, key: String, value: Option<ParameterChoice>)
     Ok(())
 }
 
-fn requested_output(output: &InferRequestedOutputTensor, spec: &Spec) -> Result<Name> {
+fn wish(output: &InferRequestedOutputTensor) -> Result<Wish> {
     refuse_shared_memory(&output.parameters, &output.name)?;
-    if let Some(parameter) = output.parameters.get("classification") {
-        return Err(match parameter.parameter_choice {
-            Some(ParameterChoice::Int64Param(count)) if count > 0 => {
-                Error::new(Code::Unsupported, "this server does not offer the classification extension")
-            }
-            Some(ParameterChoice::Int64Param(_)) => {
-                Error::invalid("invalid value for 'classification' parameter, expected >= 0")
-            }
-            _ => Error::invalid("invalid value type for 'classification' parameter, expected int64_param"),
-        });
+    let Some(parameter) = output.parameters.get("classification") else { return Ok(Form::Binary.into()) };
+    match parameter.parameter_choice {
+        Some(ParameterChoice::Int64Param(count)) if count > 0 => {
+            Ok(Wish { form: Form::Binary, classes: Some(usize::try_from(count).unwrap_or(usize::MAX)) })
+        }
+        Some(ParameterChoice::Int64Param(_)) => {
+            Err(Error::invalid("invalid value for 'classification' parameter, expected >= 0"))
+        }
+        _ => Err(Error::invalid("invalid value type for 'classification' parameter, expected int64_param")),
     }
-    Ok(spec.output(&output.name).map_or_else(|| Name::from(output.name.as_str()), |known| known.name.clone()))
 }
 
 fn refuse_shared_memory(parameters: &BTreeMap<String, InferParameter>, name: &str) -> Result<()> {

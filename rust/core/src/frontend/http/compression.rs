@@ -8,7 +8,7 @@ use flate2::read::{GzDecoder, ZlibDecoder};
 use flate2::write::{GzEncoder, ZlibEncoder};
 
 use crate::error::{Code, Error, Result};
-use crate::frontend::http::aside;
+use crate::frontend::aside;
 use crate::frontend::http::response::Response;
 
 /// A body up to this size is unpacked on the spot: it becomes four megabytes at most.

@@ -6,13 +6,13 @@ use bytes::BytesMut;
 
 use crate::error::{Code, Error, Result};
 use crate::frontend::Door;
+use crate::frontend::aside;
+use crate::frontend::http::compression;
 use crate::frontend::http::head::Head;
 use crate::frontend::http::response::Response;
 use crate::frontend::http::router::Target;
-use crate::frontend::http::{aside, compression};
-use crate::frontend::json::{
-    Encoded, Form, OutputForms, decode_infer, decode_predict, decode_raw, encode_infer, encode_predict,
-};
+use crate::frontend::json::{Encoded, decode_infer, decode_predict, decode_raw, encode_infer, encode_predict};
+use crate::frontend::outputs::{Form, OutputForms};
 use crate::request::{Request, Response as Answer};
 use crate::spec::Spec;
 use crate::tensor::Name;
@@ -58,8 +58,8 @@ async fn decode(head: &Head, mut body: BytesMut, spec: &Arc<Spec>, max_bytes: us
 }
 
 async fn encode(answer: Answer, forms: OutputForms, spec: &Arc<Spec>) -> Result<Encoded> {
-    let json = answer.outputs.iter().filter(|output| forms.of(&output.name) == Form::Json);
-    let heavy = json.map(|output| output.data.len()).sum::<usize>() > LIGHT_OUTPUT_BYTES;
+    let work = answer.outputs.iter().filter(|output| forms.of(&output.name) == Form::Json || forms.ranks(&output.name));
+    let heavy = work.map(|output| output.data.len()).sum::<usize>() > LIGHT_OUTPUT_BYTES;
     let spec = Arc::clone(spec);
     aside::run(heavy, move || encode_infer(answer, &forms, &spec)).await
 }

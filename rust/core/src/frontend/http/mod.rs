@@ -1,7 +1,6 @@
 //! REST: our own server side of HTTP/1.1. Requests of a few hundred bytes and tensors of megabytes are both read into the place where they
 //! are used, which a general library would not do; see docs/decisions/0002.
 
-mod aside;
 mod body;
 mod chunked;
 mod compression;
@@ -27,7 +26,7 @@ use crate::frontend::http::connection::Service;
 use crate::frontend::http::head::{Head, Method};
 use crate::frontend::http::response::Response;
 use crate::frontend::http::router::{Route, route};
-use crate::frontend::{Door, Stop};
+use crate::frontend::{Door, Stop, aside};
 
 /// Serves REST until it is told to stop.
 pub async fn serve(listener: TcpListener, door: Arc<Door>, stop: watch::Receiver<Stop>) {

@@ -5,7 +5,7 @@ use bytes::{BufMut, BytesMut};
 use crate::catalog::IndexEntry;
 use crate::control::ControlParameter;
 use crate::error::{Code, Error, Result};
-use crate::frontend::http::aside;
+use crate::frontend::aside;
 use crate::frontend::http::response::Response;
 use crate::frontend::http::router::Target;
 use crate::frontend::json::reader::Number;

@@ -3,8 +3,8 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::error::Result;
-use crate::frontend::json::infer::{Form, OutputForms};
 use crate::frontend::json::{elements, writer};
+use crate::frontend::outputs::{Form, OutputForms};
 use crate::request::{Parameter, Response};
 use crate::spec::Spec;
 
@@ -22,8 +22,9 @@ pub struct Encoded {
 /// Encodes a response.
 ///
 /// # Errors
-/// `INVALID_ARG` for an output that JSON cannot carry and that was not asked for in binary.
-pub fn encode_infer(response: Response, forms: &OutputForms, spec: &Spec) -> Result<Encoded> {
+/// `INVALID_ARG` for an output that JSON cannot carry and that was not asked for in binary; else as `OutputForms::fulfil`.
+pub fn encode_infer(mut response: Response, forms: &OutputForms, spec: &Spec) -> Result<Encoded> {
+    forms.fulfil(&mut response, spec)?;
     let expected: usize = response.outputs.iter().map(|output| output.data.len() * 5 + 128).sum();
     let mut out = BytesMut::with_capacity(expected.min(1 << 20) + 128);
     let mut tail = Vec::new();

@@ -8,35 +8,10 @@ use crate::error::{Code, Error, Result};
 use crate::frontend::json::elements;
 use crate::frontend::json::reader::{Kind, Number, Reader, check};
 use crate::frontend::json::value::{Value, utf8};
+use crate::frontend::outputs::{Form, OutputForms, Wish};
 use crate::request::{Correlation, FLAG_SEQUENCE_END, FLAG_SEQUENCE_START, Parameter, Request};
 use crate::spec::{Spec, TensorSpec};
 use crate::tensor::{Data, DataType, Name, Shape, Tensor, element_count, format_shape};
-
-/// How an output is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Form {
-    /// As a JSON array.
-    #[default]
-    Json,
-    /// As bytes behind the JSON.
-    Binary,
-}
-
-/// How the client wants its outputs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OutputForms {
-    /// Those it names.
-    pub named: Vec<(Name, Form)>,
-    /// All others.
-    pub default: Form,
-}
-
-impl OutputForms {
-    /// The form of that output.
-    pub fn of(&self, name: &str) -> Form {
-        self.named.iter().find(|(named, _)| &**named == name).map_or(self.default, |(_, form)| *form)
-    }
-}
 
 /// Decodes a request for a model: `header` is its JSON, `tail` what follows it. Tensors in the tail are not copied.
 ///
@@ -241,14 +216,14 @@ impl<'a> Decoder<'a> {
         expect(reader, Kind::Array, "outputs", "non-array as array")?;
         reader.array(|reader| {
             expect(reader, Kind::Object, "outputs", "non-object as object")?;
-            let (mut name, mut form) = (None, Form::Json);
+            let (mut name, mut wish) = (None, Wish::default());
             reader.object(|reader, key| match key {
                 b"name" => {
                     name = Some(text(reader, "name")?);
                     Ok(())
                 }
                 b"parameters" => {
-                    form = output_form(&Value::read(reader)?)?;
+                    wish = output_wish(&Value::read(reader)?)?;
                     Ok(())
                 }
                 _ => reader.skip(),
@@ -257,7 +232,7 @@ impl<'a> Decoder<'a> {
             let known = self.spec.output(&name).map(|output| output.name.clone());
             let name = known.unwrap_or_else(|| Name::from(name));
             self.request.outputs.push(name.clone());
-            self.forms.named.push((name, form));
+            self.forms.named.push((name, wish));
             Ok(())
         })
     }
@@ -378,29 +353,36 @@ fn raw_shape(input: &TensorSpec, body: BytesMut) -> std::result::Result<(Shape, 
     Ok((input.dims.iter().map(|&dim| if dim == -1 { rest } else { dim }).collect(), body))
 }
 
-fn output_form(parameters: &Value) -> Result<Form> {
+fn output_wish(parameters: &Value) -> Result<Wish> {
     if !matches!(parameters, Value::Object(_)) {
         return Err(kind("parameters", "non-object as object"));
     }
     let region = parameters.member("shared_memory_region").is_some();
-    let classes = parameters.member("classification").is_some();
+    let classes = parameters.member("classification");
     let binary = parameters.member("binary_data");
-    for (other, name) in [(classes, "classification"), (binary.is_some(), "binary_data")] {
-        if region && other {
+    for (other, name) in [(classes, "classification"), (binary, "binary_data")] {
+        if region && other.is_some() {
             return Err(Error::invalid(format!("Output can't set both 'shared_memory_region' and '{name}'")));
         }
     }
     if region {
         return Err(Error::new(Code::Unsupported, "this server does not offer shared memory"));
     }
-    if classes {
-        return Err(Error::new(Code::Unsupported, "this server does not offer the classification extension"));
-    }
-    match binary {
-        None | Some(Value::Bool(false)) => Ok(Form::Json),
-        Some(Value::Bool(true)) => Ok(Form::Binary),
-        Some(_) => Err(kind("binary_data", "non-boolean as boolean")),
-    }
+    let form = match binary {
+        None | Some(Value::Bool(false)) => Form::Json,
+        Some(Value::Bool(true)) => Form::Binary,
+        Some(_) => return Err(kind("binary_data", "non-boolean as boolean")),
+    };
+    let classes = match classes {
+        None => 0,
+        Some(Value::Number(Number::Unsigned(count))) => usize::try_from(*count).unwrap_or(usize::MAX),
+        Some(_) => {
+            return Err(Error::invalid(
+                "Unable to set 'classification': attempt to access JSON non-unsigned-integer as unsigned-integer",
+            ));
+        }
+    };
+    Ok(Wish { form, classes: (classes > 0).then_some(classes) })
 }
 
 fn shape(reader: &mut Reader<'_>) -> Result<Shape> {

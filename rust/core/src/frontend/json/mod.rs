@@ -9,5 +9,5 @@ pub mod value;
 pub mod writer;
 
 pub use encode::{Encoded, encode_infer};
-pub use infer::{Form, OutputForms, decode_infer, decode_raw};
+pub use infer::{decode_infer, decode_raw};
 pub use predict::{Predict, decode_predict, encode_predict};

@@ -54,7 +54,8 @@ fn raw_contents_are_taken_in_order_and_never_copied() {
         asking(vec![input("x", "FP32", None), input("z", "FP32", None)], &[b"12345678", b"abcdefgh", b"more"]);
     let wire = Bytes::from(message.encode_to_vec());
 
-    let request = decode(ModelInferRequest::decode(wire.clone()).expect("a message"), &spec()).expect("a good request");
+    let (request, _) =
+        decode(ModelInferRequest::decode(wire.clone()).expect("a message"), &spec()).expect("a good request");
 
     let range = wire.as_ptr_range();
     for (input, expected) in request.inputs.iter().zip([b"12345678", b"abcdefgh"]) {
@@ -67,7 +68,7 @@ fn raw_contents_are_taken_in_order_and_never_copied() {
 fn names_of_the_model_are_shared_with_it() {
     let spec = spec();
 
-    let request = decode(asking(vec![input("x", "FP32", None)], &[b""]), &spec).expect("a good request");
+    let (request, _) = decode(asking(vec![input("x", "FP32", None)], &[b""]), &spec).expect("a good request");
 
     assert!(std::sync::Arc::ptr_eq(&request.inputs[0].name, &spec.inputs[0].name));
 }
@@ -78,7 +79,7 @@ fn narrow_integers_are_cut_to_their_type() {
     for (datatype, expected) in
         [("INT8", &[0xff, 44][..]), ("INT16", &[0xff, 0xff, 44, 1]), ("INT32", &[0xff, 0xff, 0xff, 0xff, 44, 1, 0, 0])]
     {
-        let request =
+        let (request, _) =
             decode(asking(vec![input("x", datatype, Some(contents.clone()))], &[]), &spec()).expect("a good request");
         assert_eq!(request.inputs[0].data.as_slice(), expected, "{datatype}");
     }
@@ -86,7 +87,7 @@ fn narrow_integers_are_cut_to_their_type() {
     for (datatype, expected) in
         [("UINT8", &[1, 1][..]), ("UINT16", &[1, 0, 1, 0]), ("UINT32", &[1, 0, 0, 0, 1, 0, 1, 0])]
     {
-        let request =
+        let (request, _) =
             decode(asking(vec![input("x", datatype, Some(contents.clone()))], &[]), &spec()).expect("a good request");
         assert_eq!(request.inputs[0].data.as_slice(), expected, "{datatype}");
     }
@@ -97,7 +98,7 @@ fn byte_strings_get_their_lengths() {
     let contents =
         InferTensorContents { bytes_contents: vec![b"hi".to_vec(), vec![]], ..InferTensorContents::default() };
 
-    let request = decode(asking(vec![input("x", "BYTES", Some(contents))], &[]), &spec()).expect("a good request");
+    let (request, _) = decode(asking(vec![input("x", "BYTES", Some(contents))], &[]), &spec()).expect("a good request");
 
     assert_eq!(request.inputs[0].data.as_slice(), [2, 0, 0, 0, b'h', b'i', 0, 0, 0, 0]);
 }
@@ -191,7 +192,7 @@ fn parameters_the_protocol_knows_say_what_they_mean() {
         ("mine".to_owned(), value(ParameterChoice::DoubleParam(0.5))),
     ]);
 
-    let request =
+    let (request, _) =
         decode(ModelInferRequest { parameters, ..ModelInferRequest::default() }, &spec()).expect("a good request");
 
     assert_eq!(request.correlation, Correlation::Number(7));
@@ -202,7 +203,19 @@ fn parameters_the_protocol_knows_say_what_they_mean() {
 }
 
 #[test]
-fn an_output_may_be_named_and_nothing_more() {
+fn an_output_may_be_asked_for_its_classes() {
+    let parameters = BTreeMap::from([("classification".to_owned(), value(ParameterChoice::Int64Param(3)))]);
+    let outputs = vec![InferRequestedOutputTensor { name: "y".into(), parameters }];
+
+    let (request, forms) =
+        decode(ModelInferRequest { outputs, ..ModelInferRequest::default() }, &spec()).expect("a good request");
+
+    assert_eq!(request.outputs, [Name::from("y")]);
+    assert_eq!(forms.named, [(Name::from("y"), Wish { form: Form::Binary, classes: Some(3) })]);
+}
+
+#[test]
+fn what_is_wished_of_an_output_has_to_be_right() {
     let asks = |key: &str, choice| {
         let parameters = BTreeMap::from([(key.to_owned(), value(choice))]);
         let output = InferRequestedOutputTensor { name: "y".into(), parameters };
@@ -220,12 +233,6 @@ fn an_output_may_be_named_and_nothing_more() {
             ParameterChoice::Int64Param(-1),
             Code::InvalidArgument,
             "invalid value for 'classification' parameter, expected >= 0",
-        ),
-        (
-            "classification",
-            ParameterChoice::Int64Param(3),
-            Code::Unsupported,
-            "this server does not offer the classification extension",
         ),
         (
             "shared_memory_offset",
@@ -332,7 +339,7 @@ proptest! {
         let wire = asking(vec![input("x", datatype, Some(contents))], &[]).encode_to_vec();
         let message = ModelInferRequest::decode(&wire[..]).expect("a message");
 
-        let request = decode(message, &spec()).expect("a good request");
+        let (request, _) = decode(message, &spec()).expect("a good request");
 
         prop_assert_eq!(request.inputs[0].data.as_slice(), &expected[..]);
     }

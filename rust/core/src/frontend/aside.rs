@@ -5,7 +5,7 @@ use std::panic;
 use tokio::task::spawn_blocking;
 
 /// Runs it here, or aside when it is heavy.
-pub(super) async fn run<T: Send + 'static>(heavy: bool, work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) async fn run<T: Send + 'static>(heavy: bool, work: impl FnOnce() -> T + Send + 'static) -> T {
     if !heavy {
         return work();
     }

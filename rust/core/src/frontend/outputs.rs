@@ -1,0 +1,72 @@
+//! How a client wants its outputs.
+
+use crate::classification::classify;
+use crate::error::Result;
+use crate::request::Response;
+use crate::spec::Spec;
+use crate::tensor::Name;
+
+/// How an output is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// As a JSON array.
+    #[default]
+    Json,
+    /// As bytes behind the message.
+    Binary,
+}
+
+/// What is done with an output.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// How it is written.
+    pub form: Form,
+    /// So many of its largest elements are wanted, instead of all.
+    pub classes: Option<usize>,
+}
+
+impl From<Form> for Wish {
+    fn from(form: Form) -> Self {
+        Self { form, ..Self::default() }
+    }
+}
+
+/// How the client wants its outputs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OutputForms {
+    /// Those it names.
+    pub named: Vec<(Name, Wish)>,
+    /// All others.
+    pub default: Form,
+}
+
+impl OutputForms {
+    /// The form of that output.
+    pub fn of(&self, name: &str) -> Form {
+        self.wish(name).map_or(self.default, |wish| wish.form)
+    }
+
+    /// What is to be done with that output, where the client names it.
+    pub fn wish(&self, name: &str) -> Option<&Wish> {
+        self.named.iter().find(|(named, _)| &**named == name).map(|(_, wish)| wish)
+    }
+
+    /// Whether its elements are put in order, which takes a while where there are many.
+    pub fn ranks(&self, name: &str) -> bool {
+        self.wish(name).is_some_and(|wish| wish.classes.is_some())
+    }
+
+    /// Does with the outputs what the client wishes, short of writing them.
+    ///
+    /// # Errors
+    /// As `classify`.
+    pub fn fulfil(&self, response: &mut Response, spec: &Spec) -> Result<()> {
+        for output in &mut response.outputs {
+            if let Some(Wish { classes: Some(count), .. }) = self.wish(&output.name) {
+                let labels = spec.output(&output.name).map_or(&[][..], |declared| &declared.labels);
+                *output = classify(output, *count, spec.max_batch_size > 0, labels)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,1 @@
+"""What ``triton_python_backend_utils`` offers to models, one noun to a file."""
