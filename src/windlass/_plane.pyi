@@ -23,6 +23,7 @@ class Plane:
         metrics: str | None,
         reuse_http_port: bool = False,
         reuse_grpc_port: bool = False,
+        grpc_settings: object = None,
         reactors: int = 0,
         http_max_input_bytes: int = 67108864,
         strict_readiness: bool = True,

@@ -55,6 +55,8 @@ pub struct Settings {
     pub reuse_http_port: bool,
     /// The same for the port of gRPC.
     pub reuse_grpc_port: bool,
+    /// How connections of gRPC are looked after.
+    pub grpc_upkeep: grpc::Upkeep,
     /// Network threads; 0 chooses one for every two cores.
     pub reactors: usize,
     /// Largest body of a REST request, in bytes.
@@ -261,6 +263,11 @@ impl Plane {
     /// Largest body of a REST request, in bytes.
     pub fn http_max_input_bytes(&self) -> usize {
         self.settings.http_max_input_bytes
+    }
+
+    /// How connections of gRPC are looked after.
+    pub fn grpc_upkeep(&self) -> &grpc::Upkeep {
+        &self.settings.grpc_upkeep
     }
 
     /// Whether the process does its work at all.

@@ -6,6 +6,7 @@
 mod answers;
 mod control;
 mod error;
+mod grpc;
 mod host;
 mod instance;
 mod parameters;

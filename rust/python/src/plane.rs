@@ -16,6 +16,7 @@ use windlass_core::plane::{Plane, Settings};
 use windlass_core::spec::Spec;
 
 use crate::control::PythonControl;
+use crate::grpc::GrpcSettings;
 use crate::host::PyHost;
 use crate::instance::PythonInstance;
 use crate::process::PyProcess;
@@ -28,7 +29,7 @@ pub(crate) struct PyPlane(Arc<Plane>);
 impl PyPlane {
     #[new]
     #[pyo3(signature = (control, *, name, version, http, grpc, metrics, reuse_http_port = false,
-        reuse_grpc_port = false, reactors = 0, http_max_input_bytes = 67_108_864, strict_readiness = true))]
+        reuse_grpc_port = false, grpc_settings = None, reactors = 0, http_max_input_bytes = 67_108_864, strict_readiness = true))]
     #[allow(clippy::too_many_arguments)] // the keywords of a constructor
     fn new(
         control: Py<PyAny>,
@@ -39,6 +40,7 @@ impl PyPlane {
         metrics: Option<String>,
         reuse_http_port: bool,
         reuse_grpc_port: bool,
+        grpc_settings: Option<GrpcSettings>,
         reactors: usize,
         http_max_input_bytes: usize,
         strict_readiness: bool,
@@ -51,6 +53,7 @@ impl PyPlane {
             metrics,
             reuse_http_port,
             reuse_grpc_port,
+            grpc_upkeep: grpc_settings.map(|given| given.upkeep()).unwrap_or_default(),
             reactors,
             http_max_input_bytes,
             strict_readiness,

@@ -12,6 +12,7 @@ from windlass._plane import Plane
 from windlass.errors import RepositoryError, ServerError
 from windlass.repository import ModelEntry, Reading, Snapshot, scan
 from windlass.serving.control import Control
+from windlass.serving.grpc import GrpcSettings
 from windlass.serving.loader import Loader, LoadSettings
 from windlass.serving.poller import Poller
 
@@ -39,6 +40,7 @@ class ServerSettings:
     metrics_port: int | None = 8002
     reuse_http_port: bool = False
     reuse_grpc_port: bool = False
+    grpc: GrpcSettings = field(default_factory=GrpcSettings)
     models: tuple[str, ...] = ()
     control_mode: str = "none"
     poll_s: float = 15.0
@@ -86,6 +88,7 @@ class Server:
             metrics=self._address(settings.metrics_address, settings.metrics_port),
             reuse_http_port=settings.reuse_http_port,
             reuse_grpc_port=settings.reuse_grpc_port,
+            grpc_settings=settings.grpc,
             reactors=settings.reactors,
             http_max_input_bytes=settings.http_max_input_bytes,
             strict_readiness=settings.strict_readiness,

@@ -7,3 +7,4 @@ mod inference;
 mod lifecycle;
 mod operations;
 mod server;
+mod upkeep;

@@ -50,17 +50,7 @@ NO_EFFECT = {
         "gRPC is served without TLS; terminate it in a proxy in front",
     ),
     "--grpc-infer-response-compression-level": "answers are compressed where the question was",
-    **dict.fromkeys(
-        (
-            "--grpc-keepalive-time",
-            "--grpc-keepalive-timeout",
-            "--grpc-keepalive-permit-without-calls",
-            "--grpc-http2-max-pings-without-data",
-            "--grpc-max-connection-age",
-            "--grpc-max-connection-age-grace",
-        ),
-        "connections cannot be looked after otherwise by this version",
-    ),
+    "--grpc-http2-max-pings-without-data": "pings are few: --grpc-keepalive-time says how often they are sent",
     "--sagemaker-port": "see --allow-sagemaker",
     "--sagemaker-safe-port-range": "see --allow-sagemaker",
     "--sagemaker-thread-count": "see --allow-sagemaker",

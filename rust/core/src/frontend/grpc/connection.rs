@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::{Builder, Connection};
-use h2::{Ping, PingPong};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::frontend::grpc::call;
+use crate::frontend::grpc::upkeep::Calls;
 use crate::frontend::{Door, Stop};
 
 /// Bytes a client may send ahead on one stream and on one connection: large enough that a tensor of some megabytes does not wait for the
@@ -26,9 +26,6 @@ const MAX_STREAMS: u32 = 4096;
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
 /// How long a client may take to introduce itself.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(20);
-/// How often a client is asked whether it is still there, and how long it has to answer.
-const KEEPALIVE_TIME: Duration = Duration::from_secs(7200);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Serves one client until either side has enough.
 pub(super) async fn converse(socket: TcpStream, door: Arc<Door>, mut stop: watch::Receiver<Stop>) {
@@ -41,14 +38,21 @@ pub(super) async fn converse(socket: TcpStream, door: Arc<Door>, mut stop: watch
     };
     let Ok(Ok(mut connection)) = connection else { return };
     let Some(pings) = connection.ping_pong() else { return };
-    let mut lost = pin!(lost(pings));
-    let mut draining = false;
+    let (upkeep, calls) = (door.plane.grpc_upkeep(), Calls::default());
+    let mut lost = pin!(upkeep.lost(pings, calls.clone()));
+    let mut old = pin!(upkeep.old());
+    let mut spent = pin!(upkeep.spent());
+    let (mut draining, mut aged) = (false, false);
     loop {
         tokio::select! {
             biased;
             accepted = connection.accept() => match accepted {
                 Some(Ok((request, respond))) => {
-                    tokio::spawn(call::answer(request, respond, Arc::clone(&door)));
+                    let (call, counted) = (call::answer(request, respond, Arc::clone(&door)), calls.clone());
+                    tokio::spawn(async move {
+                        call.await;
+                        drop(counted);
+                    });
                 }
                 // The end, or an error after which there is nobody to tell.
                 Some(Err(_)) | None => return,
@@ -57,6 +61,11 @@ pub(super) async fn converse(socket: TcpStream, door: Arc<Door>, mut stop: watch
                 draining = true;
                 connection.graceful_shutdown();
             }
+            () = &mut old, if !aged => {
+                aged = true;
+                connection.graceful_shutdown();
+            }
+            () = &mut spent, if aged => return,
             () = &mut lost => return,
         }
     }
@@ -71,14 +80,4 @@ async fn handshake(socket: TcpStream) -> Result<Connection<TcpStream, Bytes>, h2
         .max_header_list_size(MAX_HEADER_BYTES)
         .handshake(socket)
         .await
-}
-
-/// Returns when nobody is there any more.
-async fn lost(mut pings: PingPong) {
-    loop {
-        sleep(KEEPALIVE_TIME).await;
-        if !matches!(timeout(KEEPALIVE_TIMEOUT, pings.ping(Ping::opaque())).await, Ok(Ok(_))) {
-            return;
-        }
-    }
 }

@@ -10,6 +10,7 @@ mod operations;
 mod refusal;
 mod request;
 mod service;
+mod upkeep;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::frontend::{Door, Stop};
+
+pub use upkeep::Upkeep;
 
 /// Connections on one reactor; further ones wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 8192;
