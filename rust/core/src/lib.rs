@@ -13,6 +13,8 @@
 //!
 //! `classification` names the best of an output for clients that want no more of it.
 //!
+//! A version may be an `ensemble`: its requests run through other models.
+//!
 //! Model code reaches the server through `host`; `local_host` is the server for code in its own process.
 //!
 //! `tensor`, `request`, `error`, `statistics` and `metrics` are what they speak of; `control` is what the network may ask of the
@@ -25,6 +27,7 @@ pub mod catalog;
 pub mod classification;
 pub mod control;
 mod crew;
+mod ensemble;
 pub mod error;
 pub mod frontend;
 pub mod host;

@@ -1,11 +1,13 @@
 //! A loaded version: checks a request against what it declares, and admits it to the queue.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::catalog::Catalog;
+use crate::ensemble::Ensemble;
 use crate::error::{Error, Result};
 use crate::instance::{Executor, Job, RemoteInstance};
 use crate::payload::check_size;
@@ -32,11 +34,19 @@ pub struct Model {
     pub statistics: Arc<Statistics>,
     /// How long it took to load.
     pub load_time: Duration,
-    scheduler: Arc<Scheduler>,
+    engine: Engine,
     /// Its instances in processes of their own.
     remotes: Vec<Arc<dyn RemoteInstance>>,
     /// Whether every batch has the same shapes, so that requests need not be compared.
     uniform: bool,
+}
+
+/// What answers the requests of a version.
+enum Engine {
+    /// Instances of its own, behind a queue.
+    Queue(Arc<Scheduler>),
+    /// Other models.
+    Ensemble(Arc<Ensemble>),
 }
 
 impl Model {
@@ -51,7 +61,18 @@ impl Model {
         let workers = instances.into_iter().map(Worker::new).collect();
         let scheduler = Arc::new(Scheduler::new(&spec, Arc::clone(&statistics), Arc::clone(home), workers));
         let uniform = spec.inputs.iter().all(|input| !input.optional && !input.dims.contains(&-1));
-        Self { spec, statistics, load_time, scheduler, remotes, uniform }
+        Self { spec, statistics, load_time, engine: Engine::Queue(scheduler), remotes, uniform }
+    }
+
+    /// A version that is answered by other models, which are found in the catalog.
+    ///
+    /// # Errors
+    /// `INVALID_ARG` for a configuration without steps.
+    pub(crate) fn ensemble(spec: Arc<Spec>, catalog: Weak<Catalog>, load_time: Duration) -> Result<Self> {
+        let statistics = Arc::new(Statistics::default());
+        let ensemble = Ensemble::new(&spec, &statistics, catalog)?;
+        let engine = Engine::Ensemble(Arc::new(ensemble));
+        Ok(Self { spec, statistics, load_time, engine, remotes: Vec::new(), uniform: true })
     }
 
     /// Checks a request and takes it into the queue. `reactor` is where its connection lives.
@@ -60,16 +81,29 @@ impl Model {
     /// `INVALID_ARG` for a request that does not fit the model, `UNAVAILABLE` when the queue is full or the version is being unloaded.
     pub fn submit(&self, request: Request, reactor: &Arc<Reactor>) -> Result<Pending> {
         let rows = self.admit(&request)?;
+        match &self.engine {
+            Engine::Queue(scheduler) => self.enqueue(scheduler, request, rows, reactor),
+            Engine::Ensemble(ensemble) => ensemble.submit(request, rows, reactor),
+        }
+    }
+
+    fn enqueue(
+        &self,
+        scheduler: &Arc<Scheduler>,
+        request: Request,
+        rows: usize,
+        reactor: &Arc<Reactor>,
+    ) -> Result<Pending> {
         let (reply, answers) = reply();
         let likeness = self.likeness(&request);
         let id = request.id.clone();
-        let scheduler = Arc::clone(&self.scheduler);
         let (reply, reactor) = (Some(reply), Arc::clone(reactor));
+        let scheduler = Arc::clone(scheduler);
         let job = Job { request, rows, likeness, arrived: Instant::now(), reply, kept: None, reactor, scheduler };
-        let reactor = Arc::clone(&job.reactor);
-        self.scheduler.push(job).map_err(|error| error.with_request_id(&id))?;
-        reactor.note(&self.scheduler);
-        Ok(Pending::queued(answers, Arc::clone(&self.scheduler), reactor))
+        let (scheduler, reactor) = (Arc::clone(&job.scheduler), Arc::clone(&job.reactor));
+        scheduler.push(job).map_err(|error| error.with_request_id(&id))?;
+        reactor.note(&scheduler);
+        Ok(Pending::queued(answers, scheduler, reactor))
     }
 
     /// Whether all its instances are able to execute.
@@ -79,17 +113,26 @@ impl Model {
 
     /// How many requests wait in its queue.
     pub fn pending(&self) -> usize {
-        self.scheduler.pending()
+        match &self.engine {
+            Engine::Queue(scheduler) => scheduler.pending(),
+            Engine::Ensemble(_) => 0,
+        }
     }
 
     /// Takes no more requests.
     pub fn stop(&self) {
-        self.scheduler.stop();
+        match &self.engine {
+            Engine::Queue(scheduler) => scheduler.stop(),
+            Engine::Ensemble(ensemble) => ensemble.stop(),
+        }
     }
 
     /// Waits until all it admitted is answered, then closes its instances; see `Scheduler::settle`. Blocks.
     pub fn settle(&self, timeout: Duration) -> bool {
-        self.scheduler.settle(timeout)
+        match &self.engine {
+            Engine::Queue(scheduler) => scheduler.settle(timeout),
+            Engine::Ensemble(ensemble) => ensemble.settle(timeout),
+        }
     }
 
     /// Checks names, types, shapes and sizes; returns the rows.

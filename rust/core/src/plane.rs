@@ -165,12 +165,21 @@ impl Plane {
     }
 
     /// Puts a version in service. One of the same number that was there before answers what it has, and is closed.
-    pub fn publish(&self, spec: Arc<Spec>, instances: Vec<Executor>, load_time: Duration) {
-        let model = Arc::new(Model::new(spec, instances, load_time, &self.home));
+    /// An ensemble has no instances.
+    ///
+    /// # Errors
+    /// `INVALID_ARG` for an ensemble without steps.
+    pub fn publish(&self, spec: Arc<Spec>, instances: Vec<Executor>, load_time: Duration) -> Result<()> {
+        let model = Arc::new(if spec.is_ensemble() {
+            Model::ensemble(spec, Arc::downgrade(&self.catalog), load_time)?
+        } else {
+            Model::new(spec, instances, load_time, &self.home)
+        });
         if let Some(old) = self.catalog.publish(model) {
             old.stop();
             old.settle(Duration::from_secs(60));
         }
+        Ok(())
     }
 
     /// Starts a process for an instance whose model is to be loaded there.

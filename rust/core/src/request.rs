@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::statistics::Spent;
 use crate::tensor::{Name, Tensor};
 
 /// The value of a request or response parameter.
@@ -58,6 +59,23 @@ pub struct Request {
     pub flags: u32,
 }
 
+impl Request {
+    /// The same request without its tensors and the names of its outputs: what goes along to other models.
+    #[must_use]
+    pub fn without_tensors(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            parameters: self.parameters.clone(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            priority: self.priority,
+            timeout: self.timeout,
+            correlation: self.correlation.clone(),
+            flags: self.flags,
+        }
+    }
+}
+
 /// The answer to one request.
 #[derive(Debug)]
 pub struct Response {
@@ -71,4 +89,6 @@ pub struct Response {
     pub parameters: Parameters,
     /// The tensors, in the model's order.
     pub outputs: Vec<Tensor>,
+    /// Where the time went; of one of several answers, since the one before.
+    pub spent: Spent,
 }

@@ -1,7 +1,7 @@
 //! The way back to a client for models that answer when and as often as they like: from another thread, after `execute` has returned.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::host::Respond;
@@ -9,7 +9,7 @@ use crate::instance::{Job, Outputs};
 use crate::reply::{Cancellation, Reply};
 use crate::request::Response;
 use crate::scheduler::Scheduler;
-use crate::statistics::{Failure, Timing};
+use crate::statistics::{Failure, Spent, Timing};
 use crate::tensor::Name;
 
 /// Gives the answers to one request. Dropped before the last answer, it answers with an error.
@@ -62,9 +62,11 @@ impl Responder {
         self.failed |= failed;
         let cancelled = self.reply.is_abandoned();
         self.scheduler.statistics.lock().responded(self.given, now - self.before, result.is_none(), failed, cancelled);
+        let queue = if self.given == 0 { self.started - self.arrived } else { Duration::ZERO };
+        let spent = Spent { queue, compute: Timing { infer: now - self.before, ..Timing::default() } };
         self.before = now;
         self.given += 1;
-        let result = result.map(|result| result.map(|outputs| self.response(outputs)));
+        let result = result.map(|result| result.map(|outputs| self.response(outputs, spent)));
         if last {
             self.account(now);
         }
@@ -75,7 +77,7 @@ impl Responder {
         }
     }
 
-    fn response(&self, outputs: Outputs) -> Response {
+    fn response(&self, outputs: Outputs, spent: Spent) -> Response {
         let Outputs { mut tensors, parameters } = outputs;
         tensors.retain(|output| self.wanted.is_empty() || self.wanted.contains(&output.name));
         Response {
@@ -84,6 +86,7 @@ impl Responder {
             version: self.scheduler.version,
             parameters,
             outputs: tensors,
+            spent,
         }
     }
 

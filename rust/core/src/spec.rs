@@ -149,6 +149,11 @@ impl Spec {
         }
     }
 
+    /// Whether other models answer for it.
+    pub fn is_ensemble(&self) -> bool {
+        self.config.platform == "ensemble"
+    }
+
     /// The declared input of that name.
     pub fn input(&self, name: &str) -> Option<&TensorSpec> {
         self.inputs.iter().find(|input| &*input.name == name)

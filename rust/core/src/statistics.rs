@@ -1,6 +1,7 @@
 //! What a version did since it was loaded. Recorded once per batch, under one short lock; read when somebody asks.
 
 use std::collections::BTreeMap;
+use std::ops::{AddAssign, Sub};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -47,6 +48,37 @@ pub struct Timing {
     pub infer: Duration,
     /// Taking its outputs apart.
     pub output: Duration,
+}
+
+/// Where the time of a request went, besides the way to its model and back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// In the queue.
+    pub queue: Duration,
+    /// In the model.
+    pub compute: Timing,
+}
+
+impl AddAssign for Spent {
+    fn add_assign(&mut self, other: Self) {
+        self.queue += other.queue;
+        self.compute.input += other.compute.input;
+        self.compute.infer += other.compute.infer;
+        self.compute.output += other.compute.output;
+    }
+}
+
+impl Sub for Spent {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        let compute = Timing {
+            input: self.compute.input.saturating_sub(other.compute.input),
+            infer: self.compute.infer.saturating_sub(other.compute.infer),
+            output: self.compute.output.saturating_sub(other.compute.output),
+        };
+        Self { queue: self.queue.saturating_sub(other.queue), compute }
+    }
 }
 
 /// Answers that were the n-th of their requests, of models that give several. A failed, empty or cancelled one counts as nothing else.

@@ -130,6 +130,14 @@ impl Data {
         }
     }
 
+    /// The same bytes once more, for another reader; never copies.
+    #[must_use]
+    pub fn share(&mut self) -> Self {
+        let bytes = std::mem::replace(self, Self::Shared(Bytes::new())).into_shared();
+        *self = Self::Shared(bytes.clone());
+        Self::Shared(bytes)
+    }
+
     /// The bytes as something to hand on; never copies.
     pub fn into_shared(self) -> Bytes {
         match self {

@@ -12,7 +12,7 @@ use crate::instance::{Execution, Executor, Instance, Job, Outcome, Outputs};
 use crate::reactor::{Delivery, deliver};
 use crate::request::Response;
 use crate::scheduler::{Scheduler, Turn};
-use crate::statistics::Failure;
+use crate::statistics::{Failure, Spent};
 
 /// An instance, and the way to its thread once it has one.
 pub(crate) struct Worker {
@@ -199,7 +199,10 @@ fn settle_accounts(
         let arrived = job.arrived.into_std();
         let whole = done.saturating_duration_since(arrived);
         let answer = match outcome {
-            Outcome::Answered(outputs) => Ok(response(scheduler, &mut job, outputs)),
+            Outcome::Answered(outputs) => {
+                let queue = started.saturating_duration_since(arrived);
+                Ok(response(scheduler, &mut job, outputs, Spent { queue, compute: timing }))
+            }
             Outcome::Failed(error) => Err(error),
             Outcome::Deferred | Outcome::Rescheduled => {
                 Err(Error::internal("the model left a request without an answer"))
@@ -215,7 +218,7 @@ fn settle_accounts(
     (deliveries, again)
 }
 
-fn response(scheduler: &Scheduler, job: &mut Job, outputs: Outputs) -> Response {
+fn response(scheduler: &Scheduler, job: &mut Job, outputs: Outputs, spent: Spent) -> Response {
     let wanted = std::mem::take(&mut job.request.outputs);
     let Outputs { mut tensors, parameters } = outputs;
     tensors.retain(|output| wanted.is_empty() || wanted.contains(&output.name));
@@ -225,6 +228,7 @@ fn response(scheduler: &Scheduler, job: &mut Job, outputs: Outputs) -> Response 
         version: scheduler.version,
         parameters,
         outputs: tensors,
+        spent,
     }
 }
 

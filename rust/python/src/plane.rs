@@ -103,8 +103,8 @@ impl PyPlane {
         let spec = Arc::new(spec);
         let instances =
             instances.into_iter().map(|instance| self.executor(instance.bind(py), &spec)).collect::<PyResult<_>>()?;
-        py.detach(|| self.0.publish(spec, instances, Duration::from_nanos(load_ns)));
-        Ok(())
+        py.detach(|| self.0.publish(spec, instances, Duration::from_nanos(load_ns)))
+            .map_err(|error| PyValueError::new_err(error.message))
     }
 
     /// Starts a process for an instance.

@@ -160,11 +160,8 @@ impl Server {
 
     fn serve(&self, config: ModelConfig) {
         let spec = Spec::read(1, config, Bytes::from_static(b"{}")).expect("a good configuration");
-        self.plane.publish(
-            Arc::new(spec),
-            vec![Executor::Local(Box::new(Mirror(Arc::clone(&self.gate))))],
-            Duration::ZERO,
-        );
+        let instances = vec![Executor::Local(Box::new(Mirror(Arc::clone(&self.gate))))];
+        self.plane.publish(Arc::new(spec), instances, Duration::ZERO).expect("it has instances");
     }
 }
 

@@ -179,7 +179,7 @@ impl Server {
 
     pub(crate) fn publish(&self, model: &Declared) {
         let instance = Executor::Local(Box::new(Mirror(model.gate.clone())));
-        self.plane.publish(Arc::new(model.spec()), vec![instance], Duration::ZERO);
+        self.plane.publish(Arc::new(model.spec()), vec![instance], Duration::ZERO).expect("it has instances");
     }
 
     pub(crate) fn connect(&self) -> Client {
