@@ -12,6 +12,7 @@ use crate::reply::{Cancellation, Reply};
 use crate::request::{Parameters, Request};
 use crate::responder::Responder;
 use crate::scheduler::Scheduler;
+use crate::sequence::{Membership, Memory};
 use crate::statistics::Timing;
 use crate::tensor::Tensor;
 use crate::worker::Commission;
@@ -33,6 +34,8 @@ pub struct Job {
     pub(crate) reactor: Arc<Reactor>,
     /// The queue it waits in.
     pub(crate) scheduler: Arc<Scheduler>,
+    /// Set while it is executed, for models with sequences.
+    pub(crate) sequence: Option<Membership>,
 }
 
 impl Job {
@@ -45,6 +48,11 @@ impl Job {
     pub fn responder(&mut self) -> Option<Responder> {
         let reply = self.reply.take()?;
         Some(Responder::new(reply, self))
+    }
+
+    /// What is remembered of its sequence.
+    pub(crate) fn memory(&self) -> Option<&Memory> {
+        self.sequence.as_ref().and_then(|membership| membership.memory.as_ref())
     }
 
     pub(crate) fn is_abandoned(&self) -> bool {
@@ -157,6 +165,12 @@ pub trait RemoteInstance: Send + Sync {
     /// Whether it is able to execute now.
     fn is_healthy(&self) -> bool {
         true
+    }
+
+    /// How often it was started again. What it remembers of sequences ends with each life, so this has to rise before a batch that was lost
+    /// with one is complete.
+    fn life(&self) -> u64 {
+        0
     }
 
     /// Called once, after the last execution.

@@ -5,7 +5,8 @@
 //! * `frontend` reads it off the wire and, at the end, writes the answer;
 //! * `plane` is the façade; `catalog` picks the version that answers;
 //! * `model` checks it against the `spec`, `payload` its bytes, and admits it;
-//! * `scheduler` keeps it in its `queue` until the `batcher` says which requests an idle `worker` takes;
+//! * `scheduler` keeps it in its `line` until an idle `worker` takes it: `dynamic` has one `queue` for all, and the `batcher` says which
+//!   requests go together; `sequence` keeps together those that belong together;
 //! * `batch` joins them for the `instance`, and splits what comes back; `order` keeps answers in line where a model asks for it;
 //! * `reply` carries the answer home to whoever holds the `pending` request, by way of the `reactor` that the connection lives on; a model
 //!   that answers later or often does so through a `responder`; `crew` runs the reactor's threads, and `pace`
@@ -27,12 +28,14 @@ pub mod catalog;
 pub mod classification;
 pub mod control;
 mod crew;
+mod dynamic;
 mod ensemble;
 pub mod error;
 pub mod frontend;
 pub mod host;
 pub mod instance;
 pub mod isolated;
+mod line;
 mod local_host;
 pub mod metrics;
 pub mod model;
@@ -48,6 +51,7 @@ pub mod reply;
 pub mod request;
 pub mod responder;
 mod scheduler;
+mod sequence;
 pub mod spec;
 pub mod statistics;
 pub mod tensor;

@@ -7,9 +7,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::catalog::Catalog;
+use crate::dynamic::Dynamic;
 use crate::ensemble::Ensemble;
 use crate::error::{Error, Result};
 use crate::instance::{Executor, Job, RemoteInstance};
+use crate::line::Line;
 use crate::payload::check_size;
 use crate::pending::Pending;
 use crate::queue::Likeness;
@@ -17,6 +19,7 @@ use crate::reactor::Reactor;
 use crate::reply::reply;
 use crate::request::Request;
 use crate::scheduler::Scheduler;
+use crate::sequence::{Sequences, check_id};
 use crate::spec::{Spec, TensorSpec};
 use crate::statistics::Statistics;
 use crate::tensor::{Tensor, format_shape};
@@ -58,8 +61,13 @@ impl Model {
             Executor::Local(_) => None,
         };
         let remotes = instances.iter().filter_map(remote).collect();
-        let workers = instances.into_iter().map(Worker::new).collect();
-        let scheduler = Arc::new(Scheduler::new(&spec, Arc::clone(&statistics), Arc::clone(home), workers));
+        let line: Box<dyn Line> = match &spec.sequence {
+            Some(rules) => Box::new(Sequences::new(&spec, rules.clone(), instances.len())),
+            None => Box::new(Dynamic::new(&spec)),
+        };
+        let workers =
+            instances.into_iter().enumerate().map(|(number, instance)| Worker::new(number, instance)).collect();
+        let scheduler = Arc::new(Scheduler::new(&spec, line, Arc::clone(&statistics), Arc::clone(home), workers));
         let uniform = spec.inputs.iter().all(|input| !input.optional && !input.dims.contains(&-1));
         Self { spec, statistics, load_time, engine: Engine::Queue(scheduler), remotes, uniform }
     }
@@ -96,12 +104,11 @@ impl Model {
     ) -> Result<Pending> {
         let (reply, answers) = reply();
         let likeness = self.likeness(&request);
-        let id = request.id.clone();
         let (reply, reactor) = (Some(reply), Arc::clone(reactor));
-        let scheduler = Arc::clone(scheduler);
-        let job = Job { request, rows, likeness, arrived: Instant::now(), reply, kept: None, reactor, scheduler };
+        let (scheduler, arrived) = (Arc::clone(scheduler), Instant::now());
+        let job = Job { request, rows, likeness, arrived, reply, kept: None, reactor, scheduler, sequence: None };
         let (scheduler, reactor) = (Arc::clone(&job.scheduler), Arc::clone(&job.reactor));
-        scheduler.push(job).map_err(|error| error.with_request_id(&id))?;
+        scheduler.push(job)?;
         reactor.note(&scheduler);
         Ok(Pending::queued(answers, scheduler, reactor))
     }
@@ -138,6 +145,7 @@ impl Model {
     /// Checks names, types, shapes and sizes; returns the rows.
     fn admit(&self, request: &Request) -> Result<usize> {
         let model = &self.spec.model;
+        check_id(request, &self.spec)?;
         for (index, name) in request.outputs.iter().enumerate() {
             if self.spec.output(name).is_none() {
                 return Err(Error::invalid(format!("unexpected inference output '{name}' for model '{model}'")));
@@ -252,7 +260,7 @@ impl Model {
 
     /// What must be equal for two requests to share a batch: presence and dimensions of each declared input.
     fn likeness(&self, request: &Request) -> Likeness {
-        if self.uniform || self.spec.batching.is_none() {
+        if self.uniform || (self.spec.batching.is_none() && self.spec.sequence.is_none()) {
             return None;
         }
         let mut likeness = Vec::new();
@@ -260,7 +268,7 @@ impl Model {
             match request.inputs.iter().find(|input| input.name == spec.name) {
                 None => likeness.push(-2),
                 Some(_) if spec.ragged => likeness.push(-1),
-                Some(input) => likeness.extend_from_slice(&input.shape[1..]),
+                Some(input) => likeness.extend_from_slice(&input.shape[usize::from(self.spec.max_batch_size > 0)..]),
             }
         }
         Some(likeness.into())

@@ -70,10 +70,6 @@ impl<T> Queue<T> {
         self.length
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.length == 0
-    }
-
     /// When the first deadline may pass.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.next_deadline

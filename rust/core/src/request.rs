@@ -1,5 +1,6 @@
 //! What a client asks of a model, and what it is answered.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::statistics::Spent;
@@ -22,7 +23,7 @@ pub enum Parameter {
 pub type Parameters = Vec<(String, Parameter)>;
 
 /// Which sequence a request belongs to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Correlation {
     /// To none.
     #[default]
@@ -31,6 +32,16 @@ pub enum Correlation {
     Number(u64),
     /// Identified by a text that is not empty.
     Text(String),
+}
+
+impl fmt::Display for Correlation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("0"),
+            Self::Number(number) => number.fmt(f),
+            Self::Text(text) => text.fmt(f),
+        }
+    }
 }
 
 /// First request of its sequence.

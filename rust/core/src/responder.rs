@@ -9,6 +9,7 @@ use crate::instance::{Job, Outputs};
 use crate::reply::{Cancellation, Reply};
 use crate::request::Response;
 use crate::scheduler::Scheduler;
+use crate::sequence::Memory;
 use crate::statistics::{Failure, Spent, Timing};
 use crate::tensor::Name;
 
@@ -17,6 +18,8 @@ use crate::tensor::Name;
 pub struct Responder {
     reply: Reply,
     scheduler: Arc<Scheduler>,
+    /// Of its sequence, for models with states.
+    memory: Option<Memory>,
     id: String,
     wanted: Vec<Name>,
     rows: usize,
@@ -36,6 +39,7 @@ impl Responder {
         Self {
             reply,
             scheduler: Arc::clone(&job.scheduler),
+            memory: job.memory().cloned(),
             id: job.request.id.clone(),
             wanted: job.request.outputs.clone(),
             rows: job.rows,
@@ -66,7 +70,7 @@ impl Responder {
         let spent = Spent { queue, compute: Timing { infer: now - self.before, ..Timing::default() } };
         self.before = now;
         self.given += 1;
-        let result = result.map(|result| result.map(|outputs| self.response(outputs, spent)));
+        let result = result.map(|result| result.and_then(|outputs| self.response(outputs, spent)));
         if last {
             self.account(now);
         }
@@ -77,17 +81,20 @@ impl Responder {
         }
     }
 
-    fn response(&self, outputs: Outputs, spent: Spent) -> Response {
+    fn response(&self, outputs: Outputs, spent: Spent) -> Result<Response> {
         let Outputs { mut tensors, parameters } = outputs;
+        if let Some(memory) = &self.memory {
+            memory.keep(&mut tensors)?;
+        }
         tensors.retain(|output| self.wanted.is_empty() || self.wanted.contains(&output.name));
-        Response {
+        Ok(Response {
             id: self.id.clone(),
             model: self.scheduler.model.clone(),
             version: self.scheduler.version,
             parameters,
             outputs: tensors,
             spent,
-        }
+        })
     }
 
     fn account(&self, now: Instant) {

@@ -3,19 +3,18 @@
 //! Nobody blocks here: a reactor calls `turn` when something may have changed, an instance's thread when it is done with a batch. Both
 //! hold the lock for the length of a decision.
 
-use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use std::{fmt, iter};
 
 use tokio::time::Instant;
 
-use crate::batcher::{Decision, Limits, decide};
 use crate::error::{Error, Result};
 use crate::instance::Job;
+use crate::line::{Choice, Line, Refusal};
 use crate::order::Order;
 use crate::pace::Pace;
-use crate::queue::{Entry, Queue};
 use crate::reactor::{Delivery, Reactor};
 use crate::spec::Spec;
 use crate::statistics::{Failure, Statistics};
@@ -29,7 +28,6 @@ pub(crate) struct Scheduler {
     pub(crate) statistics: Arc<Statistics>,
     /// The reactor that sees to its alarms when an instance's thread has none of its own.
     pub(crate) home: Arc<Reactor>,
-    limits: Limits,
     state: Mutex<State>,
     /// Signalled whenever the last request in flight is done.
     settled: Condvar,
@@ -38,7 +36,7 @@ pub(crate) struct Scheduler {
 }
 
 struct State {
-    queue: Queue<Job>,
+    line: Box<dyn Line>,
     idle: Vec<Worker>,
     busy: usize,
     /// Requests that were executed and are answered later.
@@ -73,25 +71,25 @@ pub(crate) enum Turn {
 }
 
 impl Scheduler {
-    pub(crate) fn new(spec: &Spec, statistics: Arc<Statistics>, home: Arc<Reactor>, workers: Vec<Worker>) -> Self {
-        let batching = spec.batching.as_ref();
+    pub(crate) fn new(
+        spec: &Spec,
+        line: Box<dyn Line>,
+        statistics: Arc<Statistics>,
+        home: Arc<Reactor>,
+        workers: Vec<Worker>,
+    ) -> Self {
         Self {
             model: spec.model.clone(),
             version: spec.version,
             statistics,
             home,
-            limits: Limits {
-                max_rows: batching.map(|_| spec.max_batch_size),
-                preferred_sizes: batching.map(|b| b.preferred_sizes.clone()).unwrap_or_default(),
-                max_delay: batching.map(|b| b.max_delay).unwrap_or_default(),
-            },
             state: Mutex::new(State {
-                queue: Queue::new(batching),
+                line,
                 idle: workers,
                 busy: 0,
                 deferred: 0,
                 pace: Pace::default(),
-                order: batching.filter(|b| b.preserve_ordering).map(|_| Order::default()),
+                order: spec.preserves_ordering().then(Order::default),
                 alarm: None,
                 stale: false,
                 phase: Phase::Open,
@@ -101,25 +99,20 @@ impl Scheduler {
         }
     }
 
-    /// Takes a request into the queue. The caller then notes the scheduler with a reactor.
+    /// Takes a request in. The caller then notes the scheduler with a reactor.
     ///
     /// # Errors
-    /// `UNAVAILABLE` when its level is full or the version is stopping.
+    /// `UNAVAILABLE` when the version is stopping; else what its line says.
     pub(crate) fn push(&self, job: Job) -> Result<()> {
         let mut state = self.lock();
         if state.phase != Phase::Open {
-            return Err(Error::stopping());
+            return Err(Error::stopping().with_request_id(&job.request.id));
         }
-        let priority = job.request.priority;
-        if state.queue.is_full(priority) {
-            let gone = state.queue.sweep(job.arrived, Job::is_abandoned).abandoned;
-            self.count_abandoned(&gone);
-            if state.queue.is_full(priority) {
-                return Err(Error::queue_full());
-            }
-        }
-        state.enqueue(job);
-        Ok(())
+        let mut refused = Vec::new();
+        let result = state.line.push(job, &mut refused);
+        drop(state);
+        self.refuse(refused);
+        result
     }
 
     /// Decides what an idle instance does now.
@@ -129,14 +122,24 @@ impl Scheduler {
         if state.alarm.is_some_and(|alarm| alarm <= now) {
             state.alarm = None;
         }
-        self.sweep(&mut state, now);
-        match state.idle.pop() {
-            Some(worker) => self.assign(&mut state, worker, now),
-            None => state.call_again(None, now),
-        }
+        let mut refused = self.sweep(&mut state, now);
+        let State { line, idle, .. } = &mut *state;
+        let choice = line.take(&mut idle.iter().rev().map(Worker::post), now, &mut refused);
+        let turn = match choice {
+            Choice::Take { instance, jobs } => {
+                let place = state.idle.iter().rposition(|worker| worker.post().instance == instance);
+                let worker = place.map(|place| state.idle.swap_remove(place));
+                worker.map_or(Turn::Rest, |worker| self.run(&mut state, worker, jobs))
+            }
+            Choice::Wait(until) => state.call_again(Some(until), now),
+            Choice::Rest => state.call_again(None, now),
+        };
+        drop(state);
+        self.refuse(refused);
+        turn
     }
 
-    /// Takes a worker back after a batch, and gives it the next if there is one. `again` goes back into the queue.
+    /// Takes a worker back after a batch, and gives it the next if there is one. `again` goes back into the line.
     pub(crate) fn finish(
         self: &Arc<Self>,
         worker: Worker,
@@ -149,40 +152,43 @@ impl Scheduler {
         let mut state = self.lock();
         state.busy -= 1;
         state.pace.note(took);
-        for job in again {
-            state.enqueue(job);
-        }
+        let mut refused = Vec::new();
+        state.line.finish(worker.post(), again, now, &mut refused);
         let released = match (&mut state.order, batch_number) {
             (Some(order), Some(number)) => order.finish(number, deliveries),
             _ => deliveries,
         };
         if state.phase == Phase::Closed {
             drop(state);
+            self.refuse(refused);
             worker.close();
             return (released, Turn::Rest);
         }
-        self.sweep(&mut state, now);
-        let next = self.assign(&mut state, worker, now);
+        refused.extend(self.sweep(&mut state, now));
+        let next = self.assign(&mut state, worker, now, &mut refused);
         self.tell_end(&state);
+        drop(state);
+        self.refuse(refused);
         (released, next)
     }
 
     /// Gives a worker a batch, or puts it to the idle ones.
-    fn assign(self: &Arc<Self>, state: &mut State, worker: Worker, now: Instant) -> Turn {
-        match decide(&state.queue, &self.limits, now) {
-            Decision::Take(count) => {
-                let jobs: Vec<Job> = state.queue.take(count).into_iter().map(|entry| entry.item).collect();
-                let number = state.order.as_mut().map(Order::start);
-                state.busy += 1;
-                let quick = state.pace.is_quick();
-                Turn::Run(Box::new(Run { scheduler: Arc::clone(self), worker, batch: Batch { jobs, number }, quick }))
-            }
-            decision => {
-                state.idle.push(worker);
-                let until = if let Decision::Wait(until) = decision { Some(until) } else { None };
-                state.call_again(until, now)
-            }
-        }
+    fn assign(self: &Arc<Self>, state: &mut State, worker: Worker, now: Instant, refused: &mut Vec<Refusal>) -> Turn {
+        let choice = state.line.take(&mut iter::once(worker.post()), now, refused);
+        let until = match choice {
+            Choice::Take { jobs, .. } => return self.run(state, worker, jobs),
+            Choice::Wait(until) => Some(until),
+            Choice::Rest => None,
+        };
+        state.idle.push(worker);
+        state.call_again(until, now)
+    }
+
+    fn run(self: &Arc<Self>, state: &mut State, worker: Worker, jobs: Vec<Job>) -> Turn {
+        let number = state.order.as_mut().map(Order::start);
+        state.busy += 1;
+        let quick = state.pace.is_quick();
+        Turn::Run(Box::new(Run { scheduler: Arc::clone(self), worker, batch: Batch { jobs, number }, quick }))
     }
 
     /// Whether the caller should put it into a reactor's list; false when it stands in one already.
@@ -209,7 +215,7 @@ impl Scheduler {
 
     /// How many wait.
     pub(crate) fn pending(&self) -> usize {
-        self.lock().queue.len()
+        self.lock().line.len()
     }
 
     /// Takes no more requests.
@@ -217,6 +223,7 @@ impl Scheduler {
         let mut state = self.lock();
         if state.phase == Phase::Open {
             state.phase = Phase::Stopping;
+            state.line.stop();
         }
     }
 
@@ -230,29 +237,22 @@ impl Scheduler {
             .wait_timeout_while(state, timeout, |state| !state.is_settled())
             .unwrap_or_else(PoisonError::into_inner);
         state.phase = Phase::Closed;
-        let count = state.queue.len();
-        let (left, workers) = (state.queue.take(count), std::mem::take(&mut state.idle));
+        let (left, workers) = (state.line.clear(), std::mem::take(&mut state.idle));
         drop(state);
-        for entry in left {
-            self.statistics.lock().failed(Failure::Other, entry.arrived.elapsed());
-            entry.item.fail(Error::stopping());
-        }
+        let refusal = |job| Refusal { job, failure: Failure::Other, error: Error::stopping() };
+        self.refuse(left.into_iter().map(refusal).collect());
         workers.into_iter().for_each(Worker::close);
         !timing.timed_out()
     }
 
-    fn sweep(&self, state: &mut State, now: Instant) {
-        if !state.stale && state.queue.next_deadline().is_none_or(|deadline| deadline > now) {
-            return;
+    fn sweep(&self, state: &mut State, now: Instant) -> Vec<Refusal> {
+        let mut refused = Vec::new();
+        if state.stale || state.line.next_deadline().is_some_and(|deadline| deadline <= now) {
+            state.stale = false;
+            state.line.sweep(now, &mut refused);
+            self.tell_end(state);
         }
-        state.stale = false;
-        let swept = state.queue.sweep(now, Job::is_abandoned);
-        self.count_abandoned(&swept.abandoned);
-        for entry in swept.expired {
-            self.statistics.lock().failed(Failure::Rejected, now.saturating_duration_since(entry.arrived));
-            entry.item.fail(Error::expired());
-        }
-        self.tell_end(state);
+        refused
     }
 
     /// Tells whoever waits for the end. Nobody does while the version is in service, and telling nobody would cost a system call per batch.
@@ -262,9 +262,13 @@ impl Scheduler {
         }
     }
 
-    fn count_abandoned(&self, entries: &[Entry<Job>]) {
-        for entry in entries {
-            self.statistics.lock().failed(Failure::Cancelled, entry.arrived.elapsed());
+    /// Answers and counts requests that leave without having been executed. Not under the lock: a responder comes back to it.
+    fn refuse(&self, refused: Vec<Refusal>) {
+        for Refusal { job, failure, error } in refused {
+            if job.reply.is_some() {
+                self.statistics.lock().failed(failure, job.arrived.elapsed());
+            }
+            job.fail(error);
         }
     }
 
@@ -275,18 +279,12 @@ impl Scheduler {
 
 impl State {
     fn is_settled(&self) -> bool {
-        self.busy == 0 && self.deferred == 0 && self.queue.is_empty()
-    }
-
-    fn enqueue(&mut self, job: Job) {
-        let (rows, arrived, likeness) = (job.rows, job.arrived, job.likeness.clone());
-        let (priority, timeout) = (job.request.priority, job.request.timeout);
-        self.queue.push(Entry::new(job, rows, likeness, arrived), priority, timeout);
+        self.busy == 0 && self.deferred == 0 && self.line.len() == 0
     }
 
     /// Asks to be called at the batch's time or the next deadline, unless somebody will call before that anyway.
     fn call_again(&mut self, batch: Option<Instant>, now: Instant) -> Turn {
-        let wanted = [batch, self.queue.next_deadline()].into_iter().flatten().min();
+        let wanted = [batch, self.line.next_deadline()].into_iter().flatten().min();
         match (wanted, self.alarm) {
             (Some(wanted), Some(alarm)) if alarm <= wanted && alarm > now => Turn::Rest,
             (Some(wanted), _) => {

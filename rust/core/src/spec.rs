@@ -1,6 +1,6 @@
 //! What a loaded version declares: its tensors, its limits, how it may be batched. Read once from its configuration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,7 +8,14 @@ use prost::Message;
 
 use crate::error::{Error, Result};
 use crate::proto::inference::{self as proto, ModelConfig};
+use crate::spec::sequence::SequenceSpec;
 use crate::tensor::{DataType, Name, Shape};
+
+pub mod sequence;
+
+/// The contents of files that a configuration names: by folder and name, as in `initial_state/zeros`. A file that is not among them counts
+/// as zeros: whoever serves the version hands all of them over, whoever only executes it needs none.
+pub type Files = HashMap<String, Bytes>;
 
 /// One declared input or output.
 #[derive(Clone, Debug)]
@@ -93,6 +100,8 @@ pub struct Spec {
     pub outputs: Vec<TensorSpec>,
     /// Present when requests may be combined.
     pub batching: Option<Batching>,
+    /// Present when requests belong to sequences.
+    pub sequence: Option<SequenceSpec>,
     /// Whether a request may have any number of answers.
     pub decoupled: bool,
     /// The configuration it was read from.
@@ -107,9 +116,17 @@ impl Spec {
     /// # Errors
     /// As `read`; `INVALID_ARG` for bytes that are no configuration.
     pub fn decode(version: i64, config: &[u8], config_json: &str) -> Result<Self> {
+        Self::decode_with(version, config, config_json, &Files::new())
+    }
+
+    /// The same for a configuration that names files of the model, with their contents.
+    ///
+    /// # Errors
+    /// As `decode`; `INVALID_ARG` for a file of another size than its tensor.
+    pub fn decode_with(version: i64, config: &[u8], config_json: &str, files: &Files) -> Result<Self> {
         let config = ModelConfig::decode(config)
             .map_err(|error| Error::invalid(format!("these bytes are no model configuration: {error}")))?;
-        Self::read(version, config, Bytes::copy_from_slice(config_json.as_bytes()))
+        Self::read_with(version, config, Bytes::copy_from_slice(config_json.as_bytes()), files)
     }
 
     /// Reads a normalised configuration.
@@ -117,6 +134,14 @@ impl Spec {
     /// # Errors
     /// `INVALID_ARG` for an unknown data type or a negative size, which the Python side should have found before.
     pub fn read(version: i64, config: ModelConfig, config_json: Bytes) -> Result<Self> {
+        Self::read_with(version, config, config_json, &Files::new())
+    }
+
+    /// The same for a configuration that names files of the model, with their contents.
+    ///
+    /// # Errors
+    /// As `read`; `INVALID_ARG` for a file of another size than its tensor.
+    pub fn read_with(version: i64, config: ModelConfig, config_json: Bytes, files: &Files) -> Result<Self> {
         let max_batch_size = usize::try_from(config.max_batch_size)
             .map_err(|_| Error::invalid(format!("'max_batch_size' must be non-negative value for {}", config.name)))?;
         let input = |i: &proto::ModelInput| tensor(&i.name, i.data_type, &i.dims, i.optional, i.allow_ragged_batch);
@@ -124,6 +149,12 @@ impl Spec {
         let batching = match &config.scheduling_choice {
             Some(proto::model_config::SchedulingChoice::DynamicBatching(batching)) if max_batch_size > 0 => {
                 Some(read_batching(batching, max_batch_size))
+            }
+            _ => None,
+        };
+        let sequence = match &config.scheduling_choice {
+            Some(proto::model_config::SchedulingChoice::SequenceBatching(batching)) => {
+                Some(SequenceSpec::read(batching, max_batch_size, files)?)
             }
             _ => None,
         };
@@ -136,6 +167,7 @@ impl Spec {
             inputs: config.input.iter().map(input).collect::<Result<_>>()?,
             outputs: config.output.iter().map(output).collect::<Result<_>>()?,
             batching,
+            sequence,
             decoupled: config.model_transaction_policy.as_ref().is_some_and(|policy| policy.decoupled),
             config,
             config_json,
@@ -157,6 +189,26 @@ impl Spec {
     /// The declared input of that name.
     pub fn input(&self, name: &str) -> Option<&TensorSpec> {
         self.inputs.iter().find(|input| &*input.name == name)
+    }
+
+    /// Whether answers leave in the order in which their batches were made.
+    pub fn preserves_ordering(&self) -> bool {
+        self.batching.as_ref().is_some_and(|batching| batching.preserve_ordering)
+            || self.sequence.as_ref().is_some_and(SequenceSpec::preserves_ordering)
+    }
+
+    /// What the model returns: its outputs, and what the server remembers for it.
+    pub fn returned(&self) -> Vec<TensorSpec> {
+        let states = self.sequence.iter().flat_map(|sequence| &sequence.states);
+        let new = states.filter(|state| self.output(&state.output).is_none()).map(|state| TensorSpec {
+            name: state.output.clone(),
+            data_type: state.data_type,
+            dims: state.dims.clone(),
+            optional: true,
+            ragged: false,
+            labels: Vec::new(),
+        });
+        self.outputs.iter().cloned().chain(new).collect()
     }
 
     /// The declared output of that name.

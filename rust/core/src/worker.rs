@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::instance::{Execution, Executor, Instance, Job, Outcome, Outputs};
+use crate::line::Post;
 use crate::reactor::{Delivery, deliver};
 use crate::request::Response;
 use crate::scheduler::{Scheduler, Turn};
@@ -17,13 +18,26 @@ use crate::statistics::{Failure, Spent};
 /// An instance, and the way to its thread once it has one.
 pub(crate) struct Worker {
     executor: Executor,
+    /// Its number among those of its version.
+    number: usize,
+    /// How often it panicked: what it remembered is not to be trusted after that.
+    panics: u64,
     /// The thread ends when this is dropped. Most instances of a repository are never asked: theirs is started with the first batch.
     lane: Option<Sender<Box<Run>>>,
 }
 
 impl Worker {
-    pub(crate) fn new(executor: Executor) -> Self {
-        Self { executor, lane: None }
+    pub(crate) fn new(number: usize, executor: Executor) -> Self {
+        Self { executor, number, panics: 0, lane: None }
+    }
+
+    /// Which instance it is, and in which of its lives.
+    pub(crate) fn post(&self) -> Post {
+        let life = match &self.executor {
+            Executor::Local(_) => self.panics,
+            Executor::Remote(instance) => instance.life(),
+        };
+        Post { instance: self.number, life }
     }
 
     pub(crate) fn close(mut self) {
@@ -58,7 +72,7 @@ impl Run {
     pub(crate) fn execute(mut self) -> (Vec<Delivery>, Turn) {
         let started = Instant::now();
         let execution = match &mut self.worker.executor {
-            Executor::Local(instance) => execute(instance.as_mut(), &mut self.batch.jobs),
+            Executor::Local(instance) => execute(instance.as_mut(), &mut self.batch.jobs, &mut self.worker.panics),
             Executor::Remote(instance) => {
                 let error = Error::internal(format!("instance `{}` executes elsewhere", instance.name()));
                 Execution::failed(&self.batch.jobs, &error)
@@ -160,12 +174,15 @@ fn start_lane(name: &str) -> Result<Sender<Box<Run>>> {
 }
 
 /// A panicking instance fails its batch, and an instance that miscounts its answers does too.
-fn execute(instance: &mut dyn Instance, jobs: &mut [Job]) -> Execution {
+fn execute(instance: &mut dyn Instance, jobs: &mut [Job], panics: &mut u64) -> Execution {
     let outcome = catch_unwind(AssertUnwindSafe(|| instance.execute(jobs)));
     let fault = match outcome {
         Ok(execution) if execution.outcomes.len() == jobs.len() => return execution,
         Ok(execution) => format!("{} answers for {} requests", execution.outcomes.len(), jobs.len()),
-        Err(_) => "a panic".to_owned(),
+        Err(_) => {
+            *panics += 1;
+            "a panic".to_owned()
+        }
     };
     let error = Error::internal(format!(
         "instance `{}` ended a batch with {fault}: this is a bug in windlass",
@@ -201,7 +218,7 @@ fn settle_accounts(
         let answer = match outcome {
             Outcome::Answered(outputs) => {
                 let queue = started.saturating_duration_since(arrived);
-                Ok(response(scheduler, &mut job, outputs, Spent { queue, compute: timing }))
+                response(scheduler, &mut job, outputs, Spent { queue, compute: timing })
             }
             Outcome::Failed(error) => Err(error),
             Outcome::Deferred | Outcome::Rescheduled => {
@@ -218,18 +235,21 @@ fn settle_accounts(
     (deliveries, again)
 }
 
-fn response(scheduler: &Scheduler, job: &mut Job, outputs: Outputs, spent: Spent) -> Response {
+fn response(scheduler: &Scheduler, job: &mut Job, outputs: Outputs, spent: Spent) -> Result<Response> {
     let wanted = std::mem::take(&mut job.request.outputs);
     let Outputs { mut tensors, parameters } = outputs;
+    if let Some(memory) = job.memory() {
+        memory.keep(&mut tensors)?;
+    }
     tensors.retain(|output| wanted.is_empty() || wanted.contains(&output.name));
-    Response {
+    Ok(Response {
         id: std::mem::take(&mut job.request.id),
         model: scheduler.model.clone(),
         version: scheduler.version,
         parameters,
         outputs: tensors,
         spent,
-    }
+    })
 }
 
 impl fmt::Debug for Run {

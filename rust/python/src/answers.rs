@@ -6,7 +6,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use windlass_core::instance::Outputs;
-use windlass_core::spec::Spec;
+use windlass_core::spec::{Spec, TensorSpec};
 use windlass_core::tensor::Tensor;
 
 use crate::parameters;
@@ -15,7 +15,8 @@ use crate::tensor::from_array;
 /// Reads answers of one model; shared by its instances, requests and responders.
 pub(crate) struct Answers {
     pub(crate) spec: Arc<Spec>,
-    /// Names of the outputs, in the order of the specification.
+    /// The outputs in the order of the specification, then what the server remembers of sequences.
+    returned: Vec<TensorSpec>,
     names: Vec<Py<PyString>>,
     /// What a client that names no outputs asks for.
     pub(crate) all: Py<PyList>,
@@ -23,10 +24,12 @@ pub(crate) struct Answers {
 
 impl Answers {
     pub(crate) fn new(py: Python<'_>, spec: &Arc<Spec>) -> PyResult<Self> {
-        let names: Vec<_> = spec.outputs.iter().map(|output| PyString::intern(py, &output.name)).collect();
+        let returned = spec.returned();
+        let names: Vec<_> = returned.iter().map(|output| PyString::intern(py, &output.name)).collect();
         Ok(Self {
             spec: Arc::clone(spec),
-            all: PyList::new(py, &names)?.unbind(),
+            returned,
+            all: PyList::new(py, &names[..spec.outputs.len()])?.unbind(),
             names: names.into_iter().map(Bound::unbind).collect(),
         })
     }
@@ -49,7 +52,7 @@ impl Answers {
         let py = answer.py();
         let mut outputs = Vec::with_capacity(self.names.len());
         let dict = answer.cast::<PyDict>().ok();
-        for (spec, name) in self.spec.outputs.iter().zip(&self.names) {
+        for (spec, name) in self.returned.iter().zip(&self.names) {
             let name = name.bind(py);
             let value = match dict {
                 Some(dict) => dict.get_item(name)?,

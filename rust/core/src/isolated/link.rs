@@ -1,7 +1,7 @@
 //! The server's side of a model's process in service: a task that talks to it, and starts it again when it ends.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -46,6 +46,8 @@ pub(crate) struct Link {
 /// What the task and those who hold the link both know.
 pub(super) struct Shared {
     healthy: AtomicBool,
+    /// How many of its processes have ended.
+    ended: AtomicU64,
     closing: AtomicBool,
     child: Mutex<Option<Reaped>>,
     /// Rung when a client went away.
@@ -87,12 +89,13 @@ pub(crate) fn link(
     let (own_orders, orders) = mpsc::channel(MAX_ORDERS);
     let shared = Arc::new(Shared {
         healthy: AtomicBool::new(true),
+        ended: AtomicU64::new(0),
         closing: AtomicBool::new(false),
         child: Mutex::new(Some(child)),
         abandoned: Arc::default(),
     });
     let link = Link { name: launch.name.clone(), orders: own_orders.clone(), shared: Arc::clone(&shared) };
-    let outputs = spec.outputs.iter().map(|output| output.name.clone()).collect();
+    let outputs = spec.returned().into_iter().map(|output| output.name).collect();
     let conversation = Conversation {
         launch,
         host,
@@ -127,6 +130,10 @@ impl RemoteInstance for Link {
 
     fn is_healthy(&self) -> bool {
         self.shared.healthy.load(Ordering::Relaxed)
+    }
+
+    fn life(&self) -> u64 {
+        self.shared.ended.load(Ordering::Acquire)
     }
 
     fn close(&self) {
@@ -169,12 +176,15 @@ impl Conversation {
     /// Talks to the process, and to its successors, until the instance is closed.
     pub(crate) async fn run(mut self) {
         let mut waiting = None;
+        let shared = Arc::clone(&self.shared);
         while let Some(line) = self.line.take() {
             let Ok(mut talk) = Talk::new(line, &mut self) else { return };
             if let Some(batch) = waiting.take() {
                 talk.execute(batch);
             }
             let end = talk.run().await;
+            // Sequences it remembered end with it: known before its batch is.
+            shared.ended.fetch_add(1, Ordering::AcqRel);
             talk.break_off();
             let End::Broken(error) = end else { return };
             if self.shared.closing.load(Ordering::Acquire) {

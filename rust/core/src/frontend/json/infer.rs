@@ -255,7 +255,7 @@ impl<'a> Decoder<'a> {
             ("sequence_id", Value::Text(text)) => {
                 request.correlation = if text.is_empty() { Correlation::None } else { Correlation::Text(text) };
             }
-            ("sequence_id", _) => return Err(kind("sequence_id", "non-unsigned-integer as unsigned-integer")),
+            ("sequence_id", _) => return Err(kind("sequence_id", "non-string as string")),
             ("sequence_start", value) => request.flags |= flag("sequence_start", &value, FLAG_SEQUENCE_START)?,
             ("sequence_end", value) => request.flags |= flag("sequence_end", &value, FLAG_SEQUENCE_END)?,
             ("priority", value) => request.priority = unsigned("priority", &value)?,
