@@ -105,8 +105,9 @@ def command_of(peer: str, repository: Path, http: int, grpc: int) -> tuple[list[
     if peer == "triton":
         return *triton_command(repository, http, grpc, http + 2), path
     if peer.startswith("windlass"):
-        function = "/v2/models/function/infer"
-        return *windlass_command(repository, http, grpc, http + 2), function if peer == "windlass-function" else path
+        options = [] if peer == "windlass" else ["--backend-config=python,isolated=false"]
+        path = "/v2/models/function/infer" if peer == "windlass-function" else path
+        return *windlass_command(repository, http, grpc, http + 2, *options), path
     if peer == "nginx":
         return ["nginx", "-c", _nginx_configuration(http)], {}, path
     if peer not in REQUIREMENTS:
@@ -140,11 +141,12 @@ def _nginx_configuration(port: int) -> str:
 
 
 @contextlib.contextmanager
-def running(peer: str, repository: Path) -> Iterator[Running]:
+def running(peer: str, repository: Path, *options: str) -> Iterator[Running]:
     """Start a peer on free ports, wait until it answers, stop it in the end."""
     http = free_ports(3)
     grpc = http + 1
     command, extra, path = command_of(peer, repository, http, grpc)
+    command += options
     log = PEERS / f"{peer}.log"
     with log.open("w") as sink:
         process = subprocess.Popen(

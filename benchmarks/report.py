@@ -68,9 +68,9 @@ def text(rows: list[dict[str, Any]], goals: list[dict[str, Any]], described: dic
 def _table(rows: list[dict[str, Any]]) -> str:
     if not rows:
         return "nothing\n"
-    columns = list(rows[0])
+    columns = list(dict.fromkeys(column for row in rows for column in row))
     lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
-    lines += [f"| {' | '.join(_cell(row[column]) for column in columns)} |" for row in rows]
+    lines += [f"| {' | '.join(_cell(row.get(column, '')) for column in columns)} |" for row in rows]
     return "\n".join(lines) + "\n"
 
 

@@ -3,11 +3,12 @@
 import argparse
 import sys
 
-from benchmarks import image, real, report, startup, tiny
+from benchmarks import features, image, real, report, startup, tiny
 
-SECTIONS = ("rest", "grpc", "image", "start", "real")
+SECTIONS = ("rest", "grpc", "features", "image", "start", "real")
 PEERS = (
     "windlass",
+    "windlass-in-process",
     "windlass-function",
     "triton",
     "mosec",
@@ -34,6 +35,7 @@ def main() -> None:
     measures = {
         "rest": lambda: tiny.rest(names, options.seconds, options.rounds),
         "grpc": lambda: tiny.grpc(names, options.seconds, options.rounds),
+        "features": lambda: features.measure(options.seconds, options.rounds),
         "image": lambda: image.measure(options.seconds, options.rounds),
         # One batch takes up to half a second: what is measured has to be longer.
         "real": lambda: real.measure(2 * options.seconds, options.rounds),
@@ -45,7 +47,8 @@ def main() -> None:
             print(f"measuring {section}", file=sys.stderr, flush=True)
             rows += measures[section]()
             # Written after every section, so that a later one that fails takes nothing with it.
-            goals = [*tiny.goals(rows), *image.goals(rows), *real.goals(rows), *startup.goals(rows)]
+            parts = (tiny, features, image, real, startup)
+            goals = [goal for part in parts for goal in part.goals(rows)]
             table = report.write(rows, goals, described)
     print(table.read_text())
 
