@@ -295,6 +295,11 @@ impl Plane {
         self.phase.load(Ordering::Acquire) == Phase::Stopping as u8
     }
 
+    /// Tells what the front ends are to do, and when that changes.
+    pub(crate) fn stops(&self) -> watch::Receiver<Stop> {
+        self.stop.subscribe()
+    }
+
     /// The version that answers: the one named, or the highest that is ready when `version` is empty.
     ///
     /// # Errors

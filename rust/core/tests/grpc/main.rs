@@ -7,4 +7,7 @@ mod inference;
 mod lifecycle;
 mod operations;
 mod server;
+#[path = "../server/mod.rs"]
+mod site;
+mod streaming;
 mod upkeep;

@@ -11,7 +11,7 @@ use windlass_core::frontend::grpc::Upkeep;
 use windlass_core::plane::{Plane, Settings};
 
 use crate::client::{INFER, request};
-use crate::server::Ledger;
+use crate::site::Ledger;
 
 const MOMENT: Duration = Duration::from_millis(30);
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -7,7 +7,8 @@ use flate2::read::{GzDecoder, ZlibDecoder};
 use flate2::write::{GzEncoder, ZlibEncoder};
 
 use crate::client::{Answer, request};
-use crate::server::{Declared, JSON, JSON_ANSWER, Server};
+use crate::server::{JSON, JSON_ANSWER, Server};
+use crate::site::Declared;
 
 const ECHO: &str = "/v2/models/echo/infer";
 

@@ -7,3 +7,5 @@ mod inference;
 mod repository;
 mod routes;
 mod server;
+#[path = "../server/mod.rs"]
+mod site;

@@ -6,6 +6,8 @@ mod client;
 #[allow(dead_code)]
 #[path = "../http/server.rs"]
 mod server;
+#[path = "../server/mod.rs"]
+mod site;
 
 use std::collections::BTreeMap;
 

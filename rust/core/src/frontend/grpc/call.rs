@@ -14,21 +14,26 @@ use tokio::time::timeout;
 
 use crate::frontend::Door;
 use crate::frontend::grpc::compression::Encoding;
-use crate::frontend::grpc::message::{self, Reply};
+use crate::frontend::grpc::inbox::Inbox;
+use crate::frontend::grpc::message::Reply;
 use crate::frontend::grpc::refusal::Refusal;
 use crate::frontend::grpc::service::Rpc;
+use crate::frontend::grpc::stream;
 
 /// Answers one call. Ends at once when the client loses interest: what it asked for is abandoned wherever it is.
 pub(super) async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, door: Arc<Door>) {
-    let (head, stream) = request.into_parts();
+    let (head, incoming) = request.into_parts();
     if let Some(status) = not_grpc(&head) {
         let mut response = Response::new(());
         *response.status_mut() = status;
         let _ = respond.send_response(response, true);
         return;
     }
+    if head.uri.path() == stream::PATH {
+        return stream::answer(&head, incoming, respond, door).await;
+    }
     let outcome = {
-        let mut work = pin!(work_in_time(&head, stream, &door));
+        let mut work = pin!(work_in_time(&head, incoming, &door));
         poll_fn(|context| match work.as_mut().poll(context) {
             Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
             Poll::Pending => respond.poll_reset(context).map(|_| None),
@@ -58,20 +63,20 @@ fn not_grpc(head: &request::Parts) -> Option<StatusCode> {
 
 async fn work_in_time(
     head: &request::Parts,
-    stream: RecvStream,
+    incoming: RecvStream,
     door: &Door,
 ) -> Result<(Reply, Option<Encoding>), Refusal> {
-    let work = work(head, stream, door);
+    let work = work(head, incoming, door);
     match deadline(&head.headers)? {
         None => work.await,
         Some(time) => timeout(time, work).await.unwrap_or_else(|_| Err(Refusal::deadline())),
     }
 }
 
-async fn work(head: &request::Parts, stream: RecvStream, door: &Door) -> Result<(Reply, Option<Encoding>), Refusal> {
+async fn work(head: &request::Parts, incoming: RecvStream, door: &Door) -> Result<(Reply, Option<Encoding>), Refusal> {
     let rpc = Rpc::find(head.uri.path())?;
     let encoding = Encoding::of(&head.headers)?;
-    let message = message::receive(stream, encoding).await?;
+    let message = Inbox::new(incoming, encoding).next().await.ok_or_else(Refusal::cut_off)??;
     let reply = rpc.answer(door, message).await?;
     match encoding.filter(|encoding| encoding.is_accepted(&head.headers)) {
         None => Ok((reply, None)),
@@ -96,7 +101,7 @@ fn send(respond: &mut SendResponse<Bytes>, reply: Reply, encoding: Option<Encodi
 }
 
 /// How long the client waits, by its `grpc-timeout`: up to eight digits and a unit.
-fn deadline(headers: &HeaderMap) -> Result<Option<Duration>, Refusal> {
+pub(super) fn deadline(headers: &HeaderMap) -> Result<Option<Duration>, Refusal> {
     let Some(value) = headers.get("grpc-timeout") else { return Ok(None) };
     let parse = |text: &str| {
         let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;

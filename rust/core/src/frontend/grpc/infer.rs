@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::error::{Code, Error};
-use crate::frontend::grpc::message::Reply;
+use crate::error::Error;
+use crate::frontend::grpc::message::{Extra, Reply};
 use crate::frontend::grpc::refusal::Refusal;
 use crate::frontend::grpc::request::{decode, refuse_crowd};
 use crate::frontend::grpc::service;
@@ -18,7 +18,7 @@ use crate::request::{Parameter, Response};
 use crate::spec::Spec;
 
 /// The key of `ModelInferResponse.raw_output_contents` on the wire: field 6, of bytes.
-const RAW_OUTPUT_CONTENTS: u8 = 6 << 3 | 2;
+pub(super) const RAW_OUTPUT_CONTENTS: u8 = 6 << 3 | 2;
 
 /// Outputs up to this size are put in order on the spot.
 const LIGHT_OUTPUT_BYTES: usize = 64 * 1024;
@@ -26,11 +26,7 @@ const LIGHT_OUTPUT_BYTES: usize = 64 * 1024;
 /// Answers an inference request.
 pub(super) async fn infer(door: &Door, message: Bytes) -> Result<Reply, Refusal> {
     if door.plane.stopping() {
-        return Err(Error::new(
-            Code::Unavailable,
-            "GRPC server is shutting down and has stopped accepting new requests.",
-        )
-        .into());
+        return Err(Refusal::stopping());
     }
     refuse_crowd(&message)?;
     let message: proto::ModelInferRequest = service::decode(message)?;
@@ -46,8 +42,21 @@ pub(super) async fn infer(door: &Door, message: Bytes) -> Result<Reply, Refusal>
     aside::run(heavy, move || encode(response, &forms, &spec)).await
 }
 
-/// Encodes an answer: always raw contents, one for each output.
-fn encode(mut response: Response, forms: &OutputForms, spec: &Spec) -> Result<Reply, Refusal> {
+/// Encodes an answer.
+fn encode(response: Response, forms: &OutputForms, spec: &Spec) -> Result<Reply, Refusal> {
+    let (message, fields) = message_of(response, forms, spec)?;
+    Reply::with(&message, Extra { wrapper: None, key: RAW_OUTPUT_CONTENTS, fields })
+}
+
+/// An answer as a message, and its raw contents: one for each output.
+///
+/// # Errors
+/// What keeps an output from its form.
+pub(super) fn message_of(
+    mut response: Response,
+    forms: &OutputForms,
+    spec: &Spec,
+) -> Result<(proto::ModelInferResponse, Vec<Bytes>), Error> {
     forms.fulfil(&mut response, spec)?;
     let mut message = proto::ModelInferResponse {
         model_name: response.model.to_string(),
@@ -67,10 +76,10 @@ fn encode(mut response: Response, forms: &OutputForms, spec: &Spec) -> Result<Re
         });
         contents.push(output.data.into_shared());
     }
-    Reply::with_fields(&message, RAW_OUTPUT_CONTENTS, contents)
+    Ok((message, contents))
 }
 
-fn encode_parameter(value: Parameter) -> proto::InferParameter {
+pub(super) fn encode_parameter(value: Parameter) -> proto::InferParameter {
     let choice = match value {
         Parameter::Bool(value) => ParameterChoice::BoolParam(value),
         Parameter::Int(value) => ParameterChoice::Int64Param(value),

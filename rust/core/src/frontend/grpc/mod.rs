@@ -1,15 +1,18 @@
-//! gRPC: the inference service and the health check, on HTTP/2. Every rpc that is offered is one message each way, so what lies between
-//! the two is short; see `call`.
+//! gRPC: the inference service and the health check, on HTTP/2. Every rpc but one is one message each way, so what lies between the two is
+//! short; see `call`. The other is `stream`.
 
 mod call;
 mod compression;
 mod connection;
+mod flights;
+mod inbox;
 mod infer;
 mod message;
 mod operations;
 mod refusal;
 mod request;
 mod service;
+mod stream;
 mod upkeep;
 
 use std::sync::Arc;

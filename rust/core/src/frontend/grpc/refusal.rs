@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use http::{HeaderValue, Response, header};
+use http::{HeaderMap, HeaderValue, Response, header};
 
 use crate::error::Error;
 use crate::frontend::grpc::compression;
@@ -25,6 +25,10 @@ impl Refusal {
         Self { status: 3, message: message.into() }
     }
 
+    pub(super) fn cut_off() -> Self {
+        Self::invalid("the request ended before its message was complete")
+    }
+
     pub(super) fn deadline() -> Self {
         Self { status: 4, message: "Deadline Exceeded".into() }
     }
@@ -41,18 +45,33 @@ impl Refusal {
         Self { status: 13, message: message.into() }
     }
 
+    pub(super) fn stopping() -> Self {
+        Self { status: 14, message: "GRPC server is shutting down and has stopped accepting new requests.".into() }
+    }
+
     /// The answer as nothing but headers.
     pub(super) fn response(&self) -> Response<()> {
         let mut response = Response::new(());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         headers.insert("grpc-accept-encoding", HeaderValue::from_static(compression::NAMES));
+        self.write(headers);
+        response
+    }
+
+    /// The end of an answer that has begun.
+    pub(super) fn trailers(&self) -> HeaderMap {
+        let mut trailers = HeaderMap::with_capacity(2);
+        self.write(&mut trailers);
+        trailers
+    }
+
+    fn write(&self, headers: &mut HeaderMap) {
         headers.insert("grpc-status", HeaderValue::from(u16::from(self.status)));
         // Percent-encoding leaves nothing that a header may not hold.
         if let Ok(text) = HeaderValue::try_from(percent_encoded(&self.message)) {
             headers.insert("grpc-message", text);
         }
-        response
     }
 }
 

@@ -15,6 +15,9 @@ use crate::request::{Correlation, FLAG_SEQUENCE_END, FLAG_SEQUENCE_START, Parame
 use crate::spec::Spec;
 use crate::tensor::{DataType, Name, Tensor};
 
+/// The parameter that has a stream told of the end also where that says nothing else.
+pub(super) const EMPTY_FINAL: &str = "triton_enable_empty_final_response";
+
 /// What a data type that is none is called.
 const INVALID: &str = "<invalid>";
 
@@ -208,8 +211,9 @@ fn parameter(request: &mut Request, key: String, value: Option<ParameterChoice>)
             request.timeout = u64::try_from(micros).ok().map(Duration::from_micros);
         }
         ("timeout", _) => return Err(wrong("int64_param")),
-        // Says how a stream should end; a single answer has no use for it.
-        ("triton_enable_empty_final_response", Some(ParameterChoice::BoolParam(_))) => {}
+        // Says how a stream should end, and is read there; a single answer has no use for it.
+        (EMPTY_FINAL, Some(ParameterChoice::BoolParam(_))) => {}
+        (EMPTY_FINAL, _) => return Err(wrong("bool_param")),
         (key, _) if key.starts_with("triton_") => {
             return Err(Error::invalid(
                 "parameter keys starting with 'triton_' are reserved for Triton usage. Only the following keys starting with 'triton_' are \

@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn what_is_not_offered_is_named() {
-        for path in ["/inference.GRPCInferenceService/ModelStreamInfer", "/inference.Other/ModelInfer", "/", ""] {
+        for path in ["/inference.GRPCInferenceService/TraceSetting", "/inference.Other/ModelInfer", "/", ""] {
             let refusal = Rpc::find(path).expect_err("a refusal");
             assert_eq!((refusal.status, &refusal.message[..]), (12, &*format!("this server does not offer `{path}`")));
         }

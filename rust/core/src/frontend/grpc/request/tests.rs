@@ -174,7 +174,11 @@ fn faults_of_parameters_are_told_in_the_protocols_words() {
             "invalid value type for 'custom' parameter, expected int64_param, bool_param, or string_param.",
         ),
         ("triton_mine", Int64Param(1), RESERVED),
-        ("triton_enable_empty_final_response", Int64Param(1), RESERVED),
+        (
+            EMPTY_FINAL,
+            Int64Param(1),
+            "invalid value type for 'triton_enable_empty_final_response' parameter, expected bool_param.",
+        ),
     ] {
         assert_eq!(fault(with_parameter(key, choice)), (Code::InvalidArgument, expected.to_owned()), "{key}");
     }
