@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-BUILT_IN = ("onnxruntime", "openvino", "pytorch", "python")
+BUILT_IN = ("ensemble", "onnxruntime", "openvino", "pytorch", "python")
 GROUP = "windlass.backends"
 
 

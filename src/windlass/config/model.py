@@ -124,11 +124,16 @@ def normalise(config: ModelConfig, name: str) -> ModelConfig:
     if not full.version_policy.WhichOneof("policy_choice"):
         full.version_policy.latest.num_versions = 1
     _normalise_scheduling(full)
-    full.optimization.input_pinned_memory.enable = True
-    full.optimization.output_pinned_memory.enable = True
     if full.platform != "ensemble":
+        full.optimization.input_pinned_memory.enable = True
+        full.optimization.output_pinned_memory.enable = True
         _normalise_instances(full)
     return full
+
+
+def backend_name(config: ModelConfig, name: str) -> str:
+    """Return which backend opens a model."""
+    return config.platform if config.platform == "ensemble" else normalise(config, name).backend
 
 
 def _normalise_scheduling(config: ModelConfig) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from windlass.config.check import Finding
+from windlass.config.ensemble import ensemble_faults
 from windlass.config.model import PLATFORMS
 from windlass.config.model_config_pb2 import (
     ModelConfig,
@@ -17,7 +18,6 @@ _DIMENSION = "dimension must be integer >= 1, or -1 to indicate a variable-size 
 _RESHAPE = "reshape dimensions must be integer >= 1, or -1 to indicate a variable-size dimension"
 _NOT_OFFERED = {
     "sequence_batching": "sequence batching is not offered by this version of windlass",
-    "ensemble_scheduling": "ensembles are not offered by this version of windlass",
 }
 
 
@@ -41,6 +41,7 @@ def _faults(config: ModelConfig) -> Iterator[str]:
     yield from _batching(config)
     for group in config.instance_group:
         yield from (f"instance group {group.name} of model {config.name} {fault}" for fault in _instances(group))
+    yield from ensemble_faults(config)
     yield from _not_offered(config)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from windlass.config.ensemble import step_models
 from windlass.errors import ModelLoadError, UnavailableError, WindlassError
 from windlass.repository import ModelEntry, Reading, scan_model
 from windlass.serving.loader import Loader
@@ -34,11 +35,31 @@ class Control:
         _check_name(name)
         config, files = given_config(parameters), given_files(parameters)
         entry = from_files(name, files) if files else self._find(name)
-        loader.load(entry if config is None else with_config(entry, config))
+        entry = entry if config is None else with_config(entry, config)
+        self._load_steps(loader, entry, (name,))
+        loader.load(entry)
 
-    def unload(self, name: str, unload_dependents: bool) -> None:  # noqa: FBT001, ARG002 - called from Rust
-        """Unload a model. One that is not known counts as unloaded; nothing depends on another model yet."""
-        self._allowed().unload(name)
+    def _load_steps(self, loader: Loader, entry: ModelEntry, above: tuple[str, ...]) -> None:
+        """Load the models that an ensemble is made of, as far as they are there and are not served already.
+
+        What fails is told by the ensemble that needs it, and so is a circle.
+        """
+        if entry.config is None:
+            return
+        loader.know(entry)
+        for step in step_models(entry.config):
+            if step in above or step in loader.serving():
+                continue
+            try:
+                found = self._find(step)
+                self._load_steps(loader, found, (*above, step))
+                loader.load(found)
+            except WindlassError:
+                log.warning("model `%s`, a step of `%s`, is not loaded", step, entry.name)
+
+    def unload(self, name: str, unload_dependents: bool) -> None:  # noqa: FBT001 - called from Rust
+        """Unload a model, and those it is made of where that is asked for. One that is not known counts as unloaded."""
+        self._allowed().unload(name, with_steps=unload_dependents)
 
     def log(self, level: str, message: str) -> None:
         """Write a line of the data plane into the log."""

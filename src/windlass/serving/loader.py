@@ -15,9 +15,12 @@ import windlass
 from windlass._plane import Plane
 from windlass.backends import Instance, LoadContext, Process, find
 from windlass.config import ModelConfig, config_json, normalise, validate
+from windlass.config.ensemble import is_ensemble
+from windlass.config.model import backend_name
 from windlass.errors import ModelLoadError, WindlassError, code_prefix
 from windlass.repository import ModelEntry, labels, select
 from windlass.serving import memory
+from windlass.serving.ensembles import Ensembles, ranked
 from windlass.serving.reconcile import Mark, marks, reconcile
 
 log = logging.getLogger("windlass")
@@ -69,9 +72,16 @@ class Loader:
         self._settings = settings
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._serving: dict[str, Served] = {}
+        self._ensembles = Ensembles()
 
     def load_all(self, entries: Iterable[ModelEntry]) -> list[str]:
-        """Load several models at a time, each as far as it can be; returns the names of those that failed."""
+        """Load several models at a time, each as far as it can be; returns the names of those that failed.
+
+        Ensembles come last, those within others first: every one finds its steps loaded, or failed.
+        """
+        entries = list(entries)
+        for entry in entries:
+            self.know(entry)
 
         def attempt(entry: ModelEntry) -> str | None:
             try:
@@ -81,7 +91,11 @@ class Loader:
             return None
 
         with ThreadPoolExecutor(self._settings.threads, thread_name_prefix="load") as pool:
-            return [name for name in pool.map(attempt, entries) if name]
+            return [name for rank in ranked(entries) for name in pool.map(attempt, rank) if name]
+
+    def know(self, entry: ModelEntry) -> None:
+        """Take note of a model that may be loaded soon, so that circles of ensembles are found."""
+        self._ensembles.know(entry)
 
     def load(self, entry: ModelEntry, *, keep_good: bool = False) -> None:
         """Put the wanted versions of a model into service; what is served and did not change stays as it is.
@@ -89,11 +103,31 @@ class Loader:
         Raises ``ModelLoadError`` when a version fails; the versions that were served before then stay. ``keep_good``
         serves the versions that did load all the same, as is right where none was served before.
         """
-        with self._locks[entry.name]:
-            self._load(entry, keep_good=keep_good)
+        self._ensembles.want(entry)
+        try:
+            with self._locks[entry.name]:
+                self._load(entry, keep_good=keep_good)
+        except ModelLoadError as error:
+            self._ensembles.failed(entry.name, error.message.partition(": ")[2].removesuffix("\n") or error.message)
+            raise
+        finally:
+            self._follow(entry.name)
+
+    def _follow(self, name: str) -> None:
+        """Bring the ensembles that a model is a step of up to date with it.
+
+        No lock is held meanwhile: each ensemble is loaded like any other model.
+        """
+        for misfit in self._ensembles.misfits(name):
+            self._take_out(misfit)
+        for entry in self._ensembles.waiting_for(name):
+            try:
+                self.load(entry, keep_good=True)
+            except ModelLoadError as error:
+                log.warning("ensemble `%s` is out of service: %s", entry.name, error.message.strip())
 
     def _load(self, entry: ModelEntry, *, keep_good: bool) -> None:
-        wanted = marks(entry, self._wanted(entry))
+        wanted = self._marks(entry)
         served = self._serving.get(entry.name, Served())
         steps = reconcile(served.versions, wanted)
         loaded, failures = self._open_all(entry, steps.load)
@@ -106,6 +140,7 @@ class Loader:
         # What a version that failed was to replace stays.
         retired = () if failures else steps.retire
         for version in retired:
+            self._ensembles.leave(entry.name, version)
             self._plane.retire(entry.name, version, self._settings.drain_timeout_s, "unloaded")
         if not failures:
             self._settle(entry.name, [version for version in served.failed if version not in wanted])
@@ -115,6 +150,19 @@ class Loader:
         self._serving[entry.name] = Served({**kept, **new}, tuple(failures), folder)
         if failures:
             raise ModelLoadError(_summary(entry.name, failures))
+
+    def _marks(self, entry: ModelEntry) -> dict[int, Mark]:
+        """Return the versions to serve, with what tells whether they changed."""
+        wanted = marks(entry, self._wanted(entry))
+        if entry.config is None or not is_ensemble(entry.config):
+            return wanted
+        try:
+            self._ensembles.assemble(normalise(entry.config, entry.name))
+        except ModelLoadError as error:
+            self._refuse(entry.name, f"Invalid argument: {error.message}")
+            raise ModelLoadError(f"load failed for model '{entry.name}': {error.message}\n") from None
+        signature = self._ensembles.signature(entry.config)
+        return {version: (config + signature, files) for version, (config, files) in wanted.items()}
 
     def _wanted(self, entry: ModelEntry) -> tuple[int, ...]:
         """Return the versions to serve, of a model that can be served at all."""
@@ -156,7 +204,7 @@ class Loader:
     def _open(self, entry: ModelEntry, version: int) -> Loaded:
         started = time.perf_counter_ns()
         written = entry.config or ModelConfig()
-        backend = normalise(written, entry.name).backend
+        backend = backend_name(written, entry.name)
         settings = {**self._settings.backends.get("", {}), **self._settings.backends.get(backend, {})}
         path, host = entry.versions[version], self._plane.host()
         context = LoadContext(entry.name, version, entry.path, path, written, settings, host, self._launch)
@@ -165,6 +213,8 @@ class Loader:
         errors = [finding for finding in validate(config, str(entry.config_path)) if finding.severity == "error"]
         if errors:
             raise ModelLoadError("; ".join(finding.message for finding in errors), where=str(entry.config_path))
+        if is_ensemble(config):
+            config = self._ensembles.assemble(config)
         named = labels(config, entry.path)
         instances = opened.instances(config)
         return Loaded(version, config, instances, time.perf_counter_ns() - started, named)
@@ -178,6 +228,7 @@ class Loader:
     def _publish(self, name: str, loaded: Loaded) -> None:
         config = loaded.config
         text = config_json(config)
+        self._ensembles.enter(config, loaded.version)
         self._plane.publish(
             loaded.version, config.SerializeToString(), text, loaded.instances, loaded.load_ns, labels=loaded.labels
         )
@@ -221,10 +272,28 @@ class Loader:
         if not self._serving.get(name, Served()).versions:
             self._plane.announce(name, None, "UNAVAILABLE", reason)
 
-    def unload(self, name: str) -> None:
-        """Take every version of a model out of service, when it has answered what it has."""
+    def unload(self, name: str, *, with_steps: bool = False) -> None:
+        """Take every version of a model out of service, when it has answered what it has.
+
+        Ensembles that it is a step of go first; they come back when it does. ``with_steps`` unloads the models of an
+        ensemble's steps as well, but for those that another one needs.
+        """
+        self._ensembles.dismiss(name)
+        steps = self._ensembles.below(name)
+        self._take_out(name)
+        if with_steps:
+            for step in steps:
+                if not self._ensembles.above(step):
+                    self.unload(step, with_steps=True)
+
+    def _take_out(self, name: str) -> None:
         with self._locks[name]:
             served = self._serving.pop(name, Served())
+            # From here on no ensemble can be made of it. Locks are taken from a step to what it is a step of, and never
+            # the other way round.
+            self._ensembles.leave(name)
+            for above in self._ensembles.above(name):
+                self._take_out(above)
             for version in served.versions:
                 self._plane.retire(name, version, self._settings.drain_timeout_s, "unloaded")
             self._settle(name, served.failed)

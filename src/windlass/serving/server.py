@@ -12,6 +12,7 @@ from windlass._plane import Plane
 from windlass.errors import RepositoryError, ServerError
 from windlass.repository import ModelEntry, Reading, Snapshot, scan
 from windlass.serving.control import Control
+from windlass.serving.ensembles import with_steps
 from windlass.serving.grpc import GrpcSettings
 from windlass.serving.loader import Loader, LoadSettings
 from windlass.serving.poller import Poller
@@ -138,7 +139,8 @@ class Server:
         names = self.settings.models
         if self.settings.control_mode == "explicit" or not names or "*" in names:
             return snapshot
-        return Snapshot({name: entry for name, entry in snapshot.models.items() if name in names})
+        chosen = with_steps((name for name in names if name in snapshot.models), snapshot.models)
+        return Snapshot({name: snapshot.models[name] for name in sorted(chosen)})
 
     def _chosen(self, snapshot: Snapshot) -> list[ModelEntry]:
         names, entries = self.settings.models, snapshot.models
@@ -149,7 +151,7 @@ class Server:
                 f"model `{missing[0]}` is not in {' or '.join(f'`{path}`' for path in self.repositories)}",
                 found=", ".join(entries) or "no model",
             )
-        return [entries[name] for name in names]
+        return [entries[name] for name in with_steps(names, entries)]
 
     def _running(self) -> Loader:
         if self._loader is None:
