@@ -5,8 +5,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 
@@ -42,12 +44,15 @@ def ask(client: Client, model: str, value: int = 0) -> int:
     return int(client.infer(model, {"INPUT0": np.full((1, 1), value, np.int32)})["OUTPUT0"][0, 0])
 
 
-def gone(pid: int) -> bool:
-    until = time.monotonic() + 10
-    while Path(f"/proc/{pid}").exists():
-        if time.monotonic() > until:
-            return False
+def until(holds: Callable[[], bool]) -> None:
+    patience = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < patience, "it never happened"
         time.sleep(0.01)
+
+
+def gone(pid: int) -> bool:
+    until(lambda: not Path(f"/proc/{pid}").exists())
     return True
 
 
@@ -106,6 +111,23 @@ def test_a_model_that_does_not_come_back_is_not_ready(repository, serve):
 
         assert not client.ready("frail")
         assert not client.ready()
+
+
+def test_a_model_may_tell_that_it_is_not_ready(repository, serve, tmp_path):
+    mark = tmp_path / "tired"
+    check = f"\n    def is_ready(self):\n        return not os.path.exists({str(mark)!r})\n"
+    repository.add("moody", WHERE + check, CONFIG)
+    url = serve().url()
+
+    with Client(url) as client:
+        assert client.ready("moody")
+        mark.touch()
+        until(lambda: not client.ready("moody"))
+        answer = httpx.get(f"{url}/v2/models/moody/ready")
+        assert answer.status_code == 503
+        assert answer.json() == {"error": "Model 'moody_0_0' is not ready (user-defined check failed)."}
+        mark.unlink()
+        until(lambda: client.ready("moody"))
 
 
 def test_no_process_outlives_its_server(repository, serve):

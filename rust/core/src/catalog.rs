@@ -135,7 +135,7 @@ impl Catalog {
     /// Whether that version is ready; without one, whether any is.
     pub(crate) fn is_ready(&self, name: &str, version: &str) -> Result<bool> {
         match self.pick(name, version) {
-            Ok(model) => Ok(model.is_healthy()),
+            Ok(model) => model.trouble().map_or(Ok(true), Err),
             Err(_) if version.is_empty() && self.read().contains_key(name) => Ok(false),
             Err(error) => Err(error),
         }
@@ -145,7 +145,7 @@ impl Catalog {
     pub(crate) fn all_ready(&self) -> bool {
         self.read().values().all(|entry| {
             let settled = |slot: &Slot| match slot.ready() {
-                Some(model) => model.is_healthy(),
+                Some(model) => model.trouble().is_none(),
                 None => slot.reason == "unloaded",
             };
             !entry.versions.is_empty() && entry.versions.values().all(settled)

@@ -162,9 +162,9 @@ pub trait RemoteInstance: Send + Sync {
     /// Takes a batch to execute. Must not block. The next comes only after this one is complete.
     fn start(&self, batch: Commission);
 
-    /// Whether it is able to execute now.
-    fn is_healthy(&self) -> bool {
-        true
+    /// Why it is not able to execute now, if it is not.
+    fn trouble(&self) -> Option<Error> {
+        None
     }
 
     /// How often it was started again. What it remembers of sequences ends with each life, so this has to rise before a batch that was lost

@@ -113,9 +113,9 @@ impl Model {
         Ok(Pending::queued(answers, scheduler, reactor))
     }
 
-    /// Whether all its instances are able to execute.
-    pub fn is_healthy(&self) -> bool {
-        self.remotes.iter().all(|instance| instance.is_healthy())
+    /// Why one of its instances is not able to execute now, if one is not.
+    pub fn trouble(&self) -> Option<Error> {
+        self.remotes.iter().find_map(|instance| instance.trouble())
     }
 
     /// How many requests wait in its queue.

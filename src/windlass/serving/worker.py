@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING, Any
 from windlass._plane import Channel
 from windlass.backends import Instance, LoadContext
 from windlass.backends.python import open_here
+from windlass.backends.python.triton_instance import TritonInstance
 from windlass.config import ModelConfig, config_json
 from windlass.serving import memory
 
 if TYPE_CHECKING:
     from windlass.backends.python.function_model import FunctionModel
     from windlass.backends.python.triton_model import TritonModel
+
+log = logging.getLogger("windlass")
 
 _LEVELS = ((logging.ERROR, "error"), (logging.WARNING, "warning"), (logging.INFO, "info"), (0, "verbose"))
 
@@ -43,6 +46,8 @@ class Worker:
             return self._open(given)
         if method == "start":
             return self._start(given)
+        if method == "is_ready":
+            return self._is_ready()
         raise ValueError(f"unknown method `{method}`")
 
     def _open(self, given: dict[str, Any]) -> bytes:
@@ -67,7 +72,16 @@ class Worker:
         (self._instance,) = self._opened.instances(config, only=given["place"])
         text = config_json(config)
         self.started = (self._instance, self._context.version, config.SerializeToString(), text)
-        return b""
+        return b"checks" if getattr(self._instance, "checks", False) else b""
+
+    def _is_ready(self) -> bytes:
+        """Ask the model whether it is able to execute. One that cannot tell is not."""
+        assert isinstance(self._instance, TritonInstance), "only these check"
+        try:
+            return b"ready" if self._instance.is_ready() else b""
+        except Exception:
+            log.exception("the readiness check of `%s` failed", self._instance.name)
+            return b""
 
     def close(self) -> None:
         """Let the model say goodbye: the server has ended the conversation."""

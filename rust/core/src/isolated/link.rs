@@ -46,6 +46,8 @@ pub(crate) struct Link {
 /// What the task and those who hold the link both know.
 pub(super) struct Shared {
     healthy: AtomicBool,
+    /// What the model itself says of it, where it checks.
+    pub(super) ready: AtomicBool,
     /// How many of its processes have ended.
     ended: AtomicU64,
     closing: AtomicBool,
@@ -68,6 +70,8 @@ pub(crate) struct Conversation {
     pub(super) control: Arc<dyn Control>,
     calls: Vec<(String, Bytes)>,
     line: Option<Line>,
+    /// Whether the model is asked if it is ready.
+    pub(super) checks: bool,
     pub(super) shared: Arc<Shared>,
     pub(super) orders: mpsc::Receiver<Order>,
     /// To give orders to oneself, from other tasks.
@@ -85,10 +89,11 @@ pub(crate) fn link(
     catalog: Weak<Catalog>,
     reactor: Arc<Reactor>,
 ) -> (Link, Conversation) {
-    let Process { launch, host, control, calls, line, child } = process;
+    let Process { launch, host, control, calls, line, child, checks } = process;
     let (own_orders, orders) = mpsc::channel(MAX_ORDERS);
     let shared = Arc::new(Shared {
         healthy: AtomicBool::new(true),
+        ready: AtomicBool::new(true),
         ended: AtomicU64::new(0),
         closing: AtomicBool::new(false),
         child: Mutex::new(Some(child)),
@@ -102,6 +107,7 @@ pub(crate) fn link(
         control,
         calls,
         line: Some(line),
+        checks,
         shared,
         orders,
         own_orders,
@@ -128,8 +134,15 @@ impl RemoteInstance for Link {
         }
     }
 
-    fn is_healthy(&self) -> bool {
-        self.shared.healthy.load(Ordering::Relaxed)
+    fn trouble(&self) -> Option<Error> {
+        if !self.shared.healthy.load(Ordering::Relaxed) {
+            return Some(Error::internal(format!("Stub process '{}' is not healthy.", self.name)));
+        }
+        if !self.shared.ready.load(Ordering::Relaxed) {
+            let text = format!("Model '{}' is not ready (user-defined check failed).", self.name);
+            return Some(Error::unavailable(text));
+        }
+        None
     }
 
     fn life(&self) -> u64 {

@@ -20,6 +20,9 @@ use crate::isolated::ring::{self, Inlet, Outlet};
 use crate::isolated::wire;
 use crate::proto::isolated::{self as proto, call, metric_change, returned, to_process, to_server};
 
+/// What a process returns from its start when its model tells if it is ready.
+const CHECKS: &[u8] = b"checks";
+
 /// How a model's process is started.
 #[derive(Clone, Debug)]
 pub struct Launch {
@@ -40,6 +43,8 @@ pub struct Process {
     pub(super) calls: Vec<(String, Bytes)>,
     pub(super) line: Line,
     pub(super) child: Reaped,
+    /// Whether the model tells if it is ready: what it answered last, when it was started.
+    pub(super) checks: bool,
 }
 
 /// The way to a process.
@@ -87,7 +92,7 @@ impl Process {
         sendmsg(&ours, &[IoSlice::new(b"r")], &mut ancillary, SendFlags::empty())?;
         let (inlet, outlet) = (Inlet::new(&to_process)?, Outlet::new(&to_server)?);
         let line = Line { stream: ours, input: BytesMut::new(), inlet, outlet };
-        Ok(Self { launch, host, control, calls: Vec::new(), line, child })
+        Ok(Self { launch, host, control, calls: Vec::new(), line, child, checks: false })
     }
 
     /// Asks its Python side for something, and serves it meanwhile.
@@ -105,7 +110,10 @@ impl Process {
                 to_server::Kind::Returned(returned) if returned.key == key => {
                     return match returned.result {
                         Some(returned::Result::Failure(failure)) => Err(read_failure(failure)),
-                        Some(returned::Result::Value(value)) => Ok(value),
+                        Some(returned::Result::Value(value)) => {
+                            self.checks = value == CHECKS;
+                            Ok(value)
+                        }
                         _ => Ok(Bytes::new()),
                     };
                 }

@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::io;
 use std::mem;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::task::{AbortHandle, spawn_blocking};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::error::{Error, Result};
 use crate::host::{Respond, Task};
@@ -21,9 +23,15 @@ use crate::isolated::process::{Line, log, serve};
 use crate::isolated::ring::{Inlet, Outlet};
 use crate::isolated::wire;
 use crate::local_host::ask;
-use crate::proto::isolated::{self as proto, outcome, to_process, to_server};
+use crate::proto::isolated::{self as proto, outcome, returned, to_process, to_server};
 use crate::statistics::Timing;
 use crate::worker::Commission;
+
+/// How often a model is asked whether it is ready, and how long it may take to answer.
+const CHECK_PAUSE: Duration = Duration::from_secs(1);
+const CHECK_PATIENCE: Duration = Duration::from_secs(5);
+/// What it answers when it is.
+const READY: &[u8] = b"ready";
 
 /// Bytes on their way out up to which more is taken on.
 const MAX_OUTPUT_BYTES: usize = 16 << 20;
@@ -42,6 +50,8 @@ pub(super) struct Talk<'a> {
     responders: HashMap<u64, Box<dyn Respond>>,
     /// What its model asks of others.
     infers: HashMap<u64, AbortHandle>,
+    /// When the model was asked whether it is ready, while it has not answered.
+    asked: Option<Instant>,
     /// Told to be abandoned.
     told: Vec<u64>,
 }
@@ -67,12 +77,15 @@ impl<'a> Talk<'a> {
             batch: None,
             responders: HashMap::new(),
             infers: HashMap::new(),
+            asked: None,
             told: Vec::new(),
         })
     }
 
     pub(super) async fn run(&mut self) -> End {
         let abandoned = Arc::clone(&self.own.shared.abandoned);
+        let mut checks = interval(CHECK_PAUSE);
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
@@ -98,6 +111,7 @@ impl<'a> Talk<'a> {
                     Some(Order::Close) | None => return End::Closed,
                 },
                 () = abandoned.notified() => self.tell_abandoned(),
+                _ = checks.tick(), if self.own.checks => self.check(),
             }
         }
     }
@@ -145,7 +159,13 @@ impl<'a> Talk<'a> {
                     let control = Arc::clone(&self.own.control);
                     drop(spawn_blocking(move || log(&*control, &line)));
                 }
-                Some(to_server::Kind::Returned(_)) | None => {}
+                Some(to_server::Kind::Returned(returned)) => {
+                    self.asked = None;
+                    self.note_readiness(
+                        matches!(returned.result, Some(returned::Result::Value(value)) if value == READY),
+                    );
+                }
+                None => {}
             }
         }
         Ok(())
@@ -252,6 +272,24 @@ impl<'a> Talk<'a> {
             let returned = returned.unwrap_or(proto::Returned { key, result: None });
             let _ = orders.send(Order::Returned(returned)).await;
         });
+    }
+
+    /// Asks the model whether it is ready. One that executes cannot answer, and shows that it is.
+    fn check(&mut self) {
+        match self.asked {
+            Some(asked) if self.batch.is_none() && asked.elapsed() > CHECK_PATIENCE => self.note_readiness(false),
+            None if self.batch.is_none() => {
+                self.asked = Some(Instant::now());
+                let method = proto::Method { name: "is_ready".to_owned(), argument: Bytes::from_static(b"{}") };
+                let call = proto::Call { key: 0, kind: Some(proto::call::Kind::Method(method)) };
+                self.say(to_process::Kind::Call(call));
+            }
+            _ => {}
+        }
+    }
+
+    fn note_readiness(&self, ready: bool) {
+        self.own.shared.ready.store(ready, Ordering::Relaxed);
     }
 
     /// Tells the process which clients went away.

@@ -1,5 +1,6 @@
 """One object of a ``TritonPythonModel`` class: called with the requests of a batch, each by itself."""
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ class TritonInstance:
         self._file = file
         self._home = file.home
         self._decoupled = decoupled
+        self.checks = callable(getattr(model, "is_ready", None))
         self._coroutines = Coroutines(place.name) if inspect.iscoroutinefunction(model.execute) else None
 
     def execute_each(self, requests: Sequence[Request]) -> list[Answer]:
@@ -105,6 +107,19 @@ class TritonInstance:
             return failure(response._error)
         arrays = response._arrays()
         return (arrays, response._parameters) if response._parameters else arrays
+
+    def is_ready(self) -> bool:
+        """Ask the user's object whether it is able to execute, where it ``checks`` that."""
+        token = home.enter(replace(self._home, executing=False))
+        try:
+            ready = self._model.is_ready()
+            if inspect.iscoroutine(ready):
+                ready = asyncio.run(ready)
+        finally:
+            home.leave(token)
+        if not isinstance(ready, bool):
+            raise BackendError("is_ready() must return a boolean value")
+        return ready
 
     def _failure(self, text: str) -> BackendError:
         return BackendError(f"Failed to process the request(s) for model '{self.name}', message: {text}")
