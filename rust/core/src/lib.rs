@@ -12,7 +12,8 @@
 //!   that answers later or often does so through a `responder`; `crew` runs the reactor's threads, and `pace`
 //!   tells whether a model is quick enough to be executed on them.
 //!
-//! `classification` names the best of an output for clients that want no more of it.
+//! `shared_memory` is where clients on the same machine keep tensors, and `classification` names the best of an output for clients that
+//! want no more of it.
 //!
 //! A version may be an `ensemble`: its requests run through other models.
 //!
@@ -52,6 +53,7 @@ pub mod request;
 pub mod responder;
 mod scheduler;
 mod sequence;
+pub mod shared_memory;
 pub mod spec;
 pub mod statistics;
 pub mod tensor;

@@ -23,6 +23,7 @@ use crate::local_host::LocalHost;
 use crate::metrics::{self, Families};
 use crate::model::Model;
 use crate::reactor::Reactor;
+use crate::shared_memory::Regions;
 use crate::spec::Spec;
 use crate::statistics::Totals;
 use crate::tensor::Name;
@@ -33,6 +34,7 @@ const EXTENSIONS: &[&str] = &[
     "model_repository",
     "schedule_policy",
     "model_configuration",
+    "system_shared_memory",
     "binary_tensor_data",
     "parameters",
     "statistics",
@@ -40,6 +42,7 @@ const EXTENSIONS: &[&str] = &[
 
 /// How the server is set up.
 #[derive(Clone, Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // switches that have nothing to do with one another
 pub struct Settings {
     /// What it calls itself.
     pub name: String,
@@ -63,6 +66,8 @@ pub struct Settings {
     pub http_max_input_bytes: usize,
     /// Whether the server counts as ready only when all its models are.
     pub strict_readiness: bool,
+    /// Whether clients may keep tensors in shared memory.
+    pub client_shm: bool,
 }
 
 /// The addresses that are served, with the ports that were free.
@@ -80,6 +85,7 @@ pub struct Addresses {
 pub struct Plane {
     settings: Settings,
     pub(crate) catalog: Arc<Catalog>,
+    regions: Arc<Regions>,
     control: Arc<dyn Control>,
     phase: AtomicU8,
     /// How many processes were taken over, to spread them.
@@ -112,6 +118,7 @@ impl Plane {
     /// A plane that serves nothing yet.
     pub fn new(settings: Settings, control: Arc<dyn Control>) -> Self {
         Self {
+            regions: Arc::new(Regions::new(settings.client_shm)),
             settings,
             catalog: Arc::default(),
             control,
@@ -267,6 +274,11 @@ impl Plane {
     /// What it is able to do beyond the protocol's core.
     pub fn extensions(&self) -> &'static [&'static str] {
         EXTENSIONS
+    }
+
+    /// Memory that clients share with the server.
+    pub fn regions(&self) -> &Arc<Regions> {
+        &self.regions
     }
 
     /// Largest body of a REST request, in bytes.

@@ -29,8 +29,9 @@ pub(crate) struct PyPlane(Arc<Plane>);
 impl PyPlane {
     #[new]
     #[pyo3(signature = (control, *, name, version, http, grpc, metrics, reuse_http_port = false,
-        reuse_grpc_port = false, grpc_settings = None, reactors = 0, http_max_input_bytes = 67_108_864, strict_readiness = true))]
-    #[allow(clippy::too_many_arguments)] // the keywords of a constructor
+        reuse_grpc_port = false, grpc_settings = None, reactors = 0, http_max_input_bytes = 67_108_864, strict_readiness = true,
+        client_shm = false))]
+    #[allow(clippy::too_many_arguments, clippy::fn_params_excessive_bools)] // the keywords of a constructor
     fn new(
         control: Py<PyAny>,
         name: String,
@@ -44,6 +45,7 @@ impl PyPlane {
         reactors: usize,
         http_max_input_bytes: usize,
         strict_readiness: bool,
+        client_shm: bool,
     ) -> Self {
         let settings = Settings {
             name,
@@ -57,6 +59,7 @@ impl PyPlane {
             reactors,
             http_max_input_bytes,
             strict_readiness,
+            client_shm,
         };
         Self(Arc::new(Plane::new(settings, Arc::new(PythonControl(control)))))
     }

@@ -29,7 +29,8 @@ class ServerSettings:
     only, or all with ``*``, and obey the network). In the other modes ``models``, if any, are all that is served.
 
     ``config_name`` chooses ``configs/<name>.pbtxt`` of the models that have it. Without ``complete_config`` nothing is
-    added to a configuration that its writer left out. A door without an address of its own is at ``host``.
+    added to a configuration that its writer left out. ``client_shm`` lets
+    clients on the same machine keep tensors in shared memory. A door without an address of its own is at ``host``.
     """
 
     host: str = "127.0.0.1"
@@ -50,6 +51,7 @@ class ServerSettings:
     exit_on_error: bool = False
     exit_timeout_s: float = 30.0
     strict_readiness: bool = True
+    client_shm: bool = False
     http_max_input_bytes: int = 64 << 20
     reactors: int = 0
     load_threads: int = 4
@@ -93,6 +95,7 @@ class Server:
             reactors=settings.reactors,
             http_max_input_bytes=settings.http_max_input_bytes,
             strict_readiness=settings.strict_readiness,
+            client_shm=settings.client_shm,
         )
         try:
             self.addresses = plane.listen()

@@ -1,8 +1,11 @@
 //! How a client wants its outputs.
 
+use bytes::Bytes;
+
 use crate::classification::classify;
 use crate::error::Result;
 use crate::request::Response;
+use crate::shared_memory::Slot;
 use crate::spec::Spec;
 use crate::tensor::Name;
 
@@ -23,6 +26,8 @@ pub struct Wish {
     pub form: Form,
     /// So many of its largest elements are wanted, instead of all.
     pub classes: Option<usize>,
+    /// Where it goes instead of into the message.
+    pub slot: Option<Slot>,
 }
 
 impl From<Form> for Wish {
@@ -56,15 +61,25 @@ impl OutputForms {
         self.wish(name).is_some_and(|wish| wish.classes.is_some())
     }
 
-    /// Does with the outputs what the client wishes, short of writing them.
+    /// Whether it goes into shared memory, and not into the message.
+    pub fn is_elsewhere(&self, name: &str) -> bool {
+        self.wish(name).is_some_and(|wish| wish.slot.is_some())
+    }
+
+    /// Does with the outputs what the client wishes, short of writing the message.
     ///
     /// # Errors
-    /// As `classify`.
+    /// As `classify` and `Slot::write`.
     pub fn fulfil(&self, response: &mut Response, spec: &Spec) -> Result<()> {
         for output in &mut response.outputs {
-            if let Some(Wish { classes: Some(count), .. }) = self.wish(&output.name) {
+            let Some(wish) = self.wish(&output.name) else { continue };
+            if let Some(count) = wish.classes {
                 let labels = spec.output(&output.name).map_or(&[][..], |declared| &declared.labels);
-                *output = classify(output, *count, spec.max_batch_size > 0, labels)?;
+                *output = classify(output, count, spec.max_batch_size > 0, labels)?;
+            }
+            if let Some(slot) = &wish.slot {
+                slot.write(output)?;
+                output.data = Bytes::new().into();
             }
         }
         Ok(())

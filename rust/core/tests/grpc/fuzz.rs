@@ -1,5 +1,7 @@
 //! Some thousands of calls with something wrong in them, the same in every run.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use prost::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -9,6 +11,7 @@ use windlass_core::proto::inference::model_infer_request::{InferInputTensor, Inf
 use windlass_core::proto::inference::{InferParameter, InferTensorContents, ModelInferRequest};
 
 use crate::client::{Client, INFER, RawClient, framed, row};
+use crate::segment::Segment;
 use crate::server::Server;
 
 /// A sequence of numbers that looks random and is always the same.
@@ -72,6 +75,23 @@ fn typed() -> ModelInferRequest {
     message
 }
 
+/// The same between places in shared memory.
+fn shared() -> ModelInferRequest {
+    let value = |choice| InferParameter { parameter_choice: Some(choice) };
+    let place = |offset| {
+        BTreeMap::from([
+            ("shared_memory_region".to_owned(), value(ParameterChoice::StringParam("r".into()))),
+            ("shared_memory_offset".to_owned(), value(ParameterChoice::Int64Param(offset))),
+            ("shared_memory_byte_size".to_owned(), value(ParameterChoice::Int64Param(8))),
+        ])
+    };
+    let mut message = rich();
+    message.raw_input_contents.clear();
+    message.inputs[0].parameters = place(0);
+    message.outputs[0].parameters = place(8);
+    message
+}
+
 #[tokio::test]
 async fn no_message_is_answered_as_if_the_server_had_failed() {
     const OK: u8 = 0;
@@ -79,7 +99,9 @@ async fn no_message_is_answered_as_if_the_server_had_failed() {
     let server = Server::start();
     let mut client = RawClient::new(server.address).await;
     let mut dice = Dice(20_261_121);
-    let seeds = [rich().encode_to_vec(), typed().encode_to_vec()];
+    let segment = Segment::new("grpc_fuzz", &[0; 64]);
+    server.plane.regions().register("r", &segment.key, 4, 16).expect("a region");
+    let seeds = [rich().encode_to_vec(), typed().encode_to_vec(), shared().encode_to_vec()];
     let mut answered = 0;
 
     for round in 0..4000 {

@@ -6,7 +6,10 @@ mod fuzz;
 mod inference;
 mod lifecycle;
 mod operations;
+#[path = "../segment/mod.rs"]
+mod segment;
 mod server;
+mod shared_memory;
 #[path = "../server/mod.rs"]
 mod site;
 mod streaming;

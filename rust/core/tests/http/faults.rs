@@ -152,13 +152,8 @@ fn what_is_wrong_with_the_tensors_behind_the_json_is_told() {
 #[test]
 fn what_the_server_does_not_offer_is_told() {
     let server = Server::start();
-    let region = input("[1,2]", "FP32", r#""parameters":{"shared_memory_region":"r","shared_memory_byte_size":8}"#);
     let decoupled = "HTTP end point doesn't support models with decoupled transaction policy";
-    for (path, body, message) in [
-        ("/v2/models/stream/infer", JSON, decoupled),
-        ("/predict/stream", "{}", decoupled),
-        ("/v2/models/echo/infer", &region, "this server does not offer shared memory"),
-    ] {
+    for (path, body, message) in [("/v2/models/stream/infer", JSON, decoupled), ("/predict/stream", "{}", decoupled)] {
         assert_eq!(ask(&server, path, &[], body.as_bytes()), (501, message.to_owned()));
     }
 }

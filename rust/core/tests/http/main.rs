@@ -6,6 +6,9 @@ mod faults;
 mod inference;
 mod repository;
 mod routes;
+#[path = "../segment/mod.rs"]
+mod segment;
 mod server;
+mod shared_memory;
 #[path = "../server/mod.rs"]
 mod site;

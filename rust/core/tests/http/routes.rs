@@ -9,7 +9,7 @@ fn every_route_answers_with_its_status_its_type_and_its_body() {
     let json = Some("application/json");
     let echo = r#"{"name":"echo","versions":["1","3"],"platform":"mirror","inputs":[{"name":"INPUT0","datatype":"FP32","shape":[-1,-1]}],"outputs":[{"name":"OUTPUT0","datatype":"FP32","shape":[-1,-1]}]}"#;
     let plain = r#"{"name":"plain","versions":["1"],"platform":"mirror","inputs":[{"name":"INPUT0","datatype":"FP32","shape":[2]}],"outputs":[{"name":"OUTPUT0","datatype":"FP32","shape":[2]}]}"#;
-    let metadata = r#"{"name":"windlass","version":"1.2.3","extensions":["classification","model_repository","schedule_policy","model_configuration","binary_tensor_data","parameters","statistics"]}"#;
+    let metadata = r#"{"name":"windlass","version":"1.2.3","extensions":["classification","model_repository","schedule_policy","model_configuration","system_shared_memory","binary_tensor_data","parameters","statistics"]}"#;
     for (path, content_type, body) in [
         ("/v2/health/live", None, ""),
         ("/v2/health/ready", None, ""),

@@ -3,6 +3,8 @@
 #[allow(dead_code)] // the tests of REST use the rest
 #[path = "../http/client.rs"]
 mod client;
+#[path = "../segment/mod.rs"]
+mod segment;
 #[allow(dead_code)]
 #[path = "../http/server.rs"]
 mod server;
@@ -12,6 +14,7 @@ mod site;
 use std::collections::BTreeMap;
 
 use crate::client::request;
+use crate::segment::Segment;
 use crate::server::{JSON, Server};
 
 /// A sequence of numbers that looks random and is always the same.
@@ -97,6 +100,10 @@ const VOCABULARY: &[&[u8]] = &[
     b"HTTP/1.0",
     b"%00",
     b"../",
+    b"\"shared_memory_region\":\"r\",",
+    b"\"shared_memory_offset\":",
+    b"18446744073709551615",
+    b"\"classification\":3,",
 ];
 
 /// Sends so many of these with something wrong in them; counts the statuses of the answers.
@@ -137,6 +144,10 @@ fn resident_bytes() -> Option<usize> {
 fn whatever_is_sent_the_answer_is_no_fault_of_the_server_and_it_goes_on_serving_in_the_same_memory() {
     let server = Server::start();
     let json = r#"{"id":"1","inputs":[{"name":"INPUT0","shape":[1,1],"datatype":"BYTES","parameters":{"binary_data_size":6}}],"outputs":[{"name":"OUTPUT0","parameters":{"binary_data":true}}]}"#;
+    let segment = Segment::new("http_fuzz", &[0; 64]);
+    let register = format!(r#"{{"key":"{}","offset":4,"byte_size":16}}"#, segment.key);
+    assert_eq!(server.post("/v2/systemsharedmemory/region/r/register", &register).status, 200);
+    let shared = r#"{"inputs":[{"name":"INPUT0","shape":[1,2],"datatype":"FP32","parameters":{"shared_memory_region":"r","shared_memory_byte_size":8}}],"outputs":[{"name":"OUTPUT0","parameters":{"shared_memory_region":"r","shared_memory_offset":8,"shared_memory_byte_size":8}}]}"#;
     let length = json.len().to_string();
     let binary = [json.as_bytes(), b"\x02\0\0\0hi"].concat();
     let seeds = [
@@ -152,6 +163,15 @@ fn whatever_is_sent_the_answer_is_no_fault_of_the_server_and_it_goes_on_serving_
         request("POST", "/v2/repository/index", &[], br#"{"ready":true}"#),
         request("POST", "/v2/repository/models/m/load", &[], br#"{"parameters":{"config":"{}","file:1/x":"aGk="}}"#),
         request("GET", "/v2/models/echo/versions/3/stats", &[], b""),
+        request("POST", "/v2/models/echo/infer", &[], shared.as_bytes()),
+        request("POST", "/v2/systemsharedmemory/region/s/register", &[], register.as_bytes()),
+        request("POST", "/v2/systemsharedmemory/region/s/unregister", &[], b""),
+        request(
+            "POST",
+            "/v2/cudasharedmemory/region/c/register",
+            &[],
+            br#"{"raw_handle":{"b64":"AA=="},"device_id":0,"byte_size":8}"#,
+        ),
     ];
     let mut dice = Dice(0x1234_5678_9abc_def1);
     storm(&server, &mut dice, &seeds, 2000);

@@ -50,6 +50,7 @@ impl Site {
             reactors: 1,
             http_max_input_bytes: LIMIT,
             strict_readiness: true,
+            client_shm: true,
             ..Settings::default()
         };
         let ledger: Arc<Ledger> = Arc::default();

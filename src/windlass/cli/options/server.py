@@ -18,6 +18,12 @@ OPTIONS = (
         help="Network threads, for REST and gRPC together.",
     ),
     BooleanOption("--strict-readiness", default=True, help="Ready only when every model is."),
+    BooleanOption(
+        "--allow-client-shm",
+        default=False,
+        help="Let clients on this machine keep tensors in shared memory. The server reads and writes segments for "
+        "them: allow it to those you would let do that themselves.",
+    ),
     option(
         "--exit-timeout-secs",
         "--exit-timeout",
@@ -39,6 +45,7 @@ def settings(values: Values) -> Settings:
         "host": values["host"],
         "reactors": threads,
         "strict_readiness": values["strict_readiness"],
+        "client_shm": values["allow_client_shm"],
         "exit_timeout_s": values["exit_timeout_secs"],
     }
 

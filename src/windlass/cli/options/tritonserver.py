@@ -74,7 +74,6 @@ REFUSED = {
     "--grpc-restricted-protocol": "restrict methods in a proxy in front",
     "--http-header-forward-pattern": "headers are not passed on to models by this version",
     "--grpc-header-forward-pattern": "headers are not passed on to models by this version",
-    "--allow-client-shm": "shared memory is not offered by this version",
     "--allow-sagemaker": "serve the protocol itself: SageMaker's container API is not offered",
     "--allow-vertex-ai": "serve the protocol itself: Vertex AI's container API is not offered",
 }

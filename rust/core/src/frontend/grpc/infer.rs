@@ -34,7 +34,7 @@ pub(super) async fn infer(door: &Door, message: Bytes) -> Result<Reply, Refusal>
     if model.spec.decoupled {
         return Err(Refusal::unimplemented("ModelInfer RPC doesn't support models with decoupled transaction policy"));
     }
-    let (request, forms) = decode(message, &model.spec)?;
+    let (request, forms) = decode(message, &model.spec, door.plane.regions())?;
     let response = model.submit(request, &door.reactor)?.await?;
     let ranked = response.outputs.iter().filter(|output| forms.ranks(&output.name));
     let heavy = ranked.map(|output| output.data.len()).sum::<usize>() > LIGHT_OUTPUT_BYTES;

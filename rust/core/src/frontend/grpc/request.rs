@@ -6,14 +6,15 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::encoding::{DecodeContext, decode_key, skip_field};
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::frontend::outputs::{Form, OutputForms, Wish};
 use crate::proto::inference::infer_parameter::ParameterChoice;
 use crate::proto::inference::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
 use crate::proto::inference::{InferParameter, InferTensorContents, ModelInferRequest};
 use crate::request::{Correlation, FLAG_SEQUENCE_END, FLAG_SEQUENCE_START, Parameter, Request};
+use crate::shared_memory::{Regions, Slot};
 use crate::spec::Spec;
-use crate::tensor::{DataType, Name, Tensor};
+use crate::tensor::{Data, DataType, Name, Tensor};
 
 /// The parameter that has a stream told of the end also where that says nothing else.
 pub(super) const EMPTY_FINAL: &str = "triton_enable_empty_final_response";
@@ -49,7 +50,7 @@ pub(super) fn refuse_crowd(message: &[u8]) -> Result<()> {
 }
 
 /// Decodes a message for a model.
-pub(super) fn decode(message: ModelInferRequest, spec: &Spec) -> Result<(Request, OutputForms)> {
+pub(super) fn decode(message: ModelInferRequest, spec: &Spec, regions: &Regions) -> Result<(Request, OutputForms)> {
     let mut request = Request { id: message.id, ..Request::default() };
     for (key, value) in message.parameters {
         parameter(&mut request, key, value.parameter_choice)?;
@@ -58,14 +59,18 @@ pub(super) fn decode(message: ModelInferRequest, spec: &Spec) -> Result<(Request
     let mut raw = message.raw_input_contents.into_iter();
     request.inputs.reserve(message.inputs.len());
     for input in message.inputs {
-        let tensor = decode_input(input, has_raw, &mut raw, spec, &request.id)?;
+        let shared = slot(&input.parameters, &input.name, regions)?;
+        let tensor = match shared {
+            Some(slot) => shared_input(input, &slot, spec, &request)?,
+            None => decode_input(input, has_raw, &mut raw, spec, &request.id)?,
+        };
         request.inputs.push(tensor);
     }
     let mut forms = OutputForms { named: Vec::new(), default: Form::Binary };
     for output in message.outputs {
         let known = spec.output(&output.name).map(|known| known.name.clone());
         let name = known.unwrap_or_else(|| Name::from(output.name.as_str()));
-        forms.named.push((name.clone(), wish(&output)?));
+        forms.named.push((name.clone(), wish(&output, regions)?));
         request.outputs.push(name);
     }
     Ok((request, forms))
@@ -78,8 +83,6 @@ fn decode_input(
     spec: &Spec,
     id: &str,
 ) -> Result<Tensor> {
-    refuse_shared_memory(&input.parameters, &input.name)?;
-    let known = spec.input(&input.name);
     let (model, name) = (&spec.model, &input.name);
     let data_type = DataType::from_name(&input.datatype);
     let data = match (input.contents, has_raw) {
@@ -96,15 +99,41 @@ fn decode_input(
             })?
             .into(),
     };
+    tensor(&input.name, data_type, input.shape, data, spec, id)
+}
+
+/// An input that is in shared memory. Of one that the model will not be given, nothing is read.
+fn shared_input(input: InferInputTensor, slot: &Slot, spec: &Spec, request: &Request) -> Result<Tensor> {
+    let (model, name) = (&spec.model, &input.name);
+    if input.contents.is_some() {
+        return Err(Error::invalid(format!(
+            "unexpected 'content' provided when using shared memory for input tensor '{name}' for model '{model}'"
+        )));
+    }
+    let is_wanted = spec.input(name).is_some() && request.inputs.iter().all(|other| *other.name != **name);
+    let data = if is_wanted { slot.read()? } else { Bytes::new().into() };
+    tensor(name, DataType::from_name(&input.datatype), input.shape, data, spec, &request.id)
+}
+
+fn tensor(
+    name: &str,
+    data_type: Option<DataType>,
+    shape: Vec<i64>,
+    data: Data,
+    spec: &Spec,
+    id: &str,
+) -> Result<Tensor> {
+    let known = spec.input(name);
     let data_type = data_type.ok_or_else(|| {
         let expected = known.map_or("a known type", |known| known.data_type.name());
         Error::invalid(format!(
-            "inference input '{name}' data-type is '{INVALID}', but model '{model}' expects '{expected}'"
+            "inference input '{name}' data-type is '{INVALID}', but model '{}' expects '{expected}'",
+            spec.model
         ))
         .with_request_id(id)
     })?;
-    let name = known.map_or_else(|| Name::from(name.as_str()), |known| known.name.clone());
-    Ok(Tensor { name, data_type, shape: input.shape, data })
+    let name = known.map_or_else(|| Name::from(name), |known| known.name.clone());
+    Ok(Tensor { name, data_type, shape, data })
 }
 
 /// Typed contents as the bytes of a tensor: one kind only, and the kind that belongs to the type.
@@ -229,33 +258,60 @@ fn parameter(request: &mut Request, key: String, value: Option<ParameterChoice>)
     Ok(())
 }
 
-fn wish(output: &InferRequestedOutputTensor) -> Result<Wish> {
-    refuse_shared_memory(&output.parameters, &output.name)?;
-    let Some(parameter) = output.parameters.get("classification") else { return Ok(Form::Binary.into()) };
-    match parameter.parameter_choice {
-        Some(ParameterChoice::Int64Param(count)) if count > 0 => {
-            Ok(Wish { form: Form::Binary, classes: Some(usize::try_from(count).unwrap_or(usize::MAX)) })
+fn wish(output: &InferRequestedOutputTensor, regions: &Regions) -> Result<Wish> {
+    let slot = slot(&output.parameters, &output.name, regions)?;
+    let classes = match output.parameters.get("classification").map(|parameter| &parameter.parameter_choice) {
+        None => None,
+        Some(Some(ParameterChoice::Int64Param(count))) if *count > 0 => {
+            Some(usize::try_from(*count).unwrap_or(usize::MAX))
         }
-        Some(ParameterChoice::Int64Param(_)) => {
-            Err(Error::invalid("invalid value for 'classification' parameter, expected >= 0"))
+        Some(Some(ParameterChoice::Int64Param(_))) => {
+            return Err(Error::invalid("invalid value for 'classification' parameter, expected >= 0"));
         }
-        _ => Err(Error::invalid("invalid value type for 'classification' parameter, expected int64_param")),
+        Some(_) => {
+            return Err(Error::invalid("invalid value type for 'classification' parameter, expected int64_param"));
+        }
+    };
+    if slot.is_some() && classes.is_some() {
+        return Err(Error::invalid("output can't set both 'shared_memory_region' and 'classification'"));
     }
+    Ok(Wish { form: Form::Binary, classes, slot })
 }
 
-fn refuse_shared_memory(parameters: &BTreeMap<String, InferParameter>, name: &str) -> Result<()> {
+/// Where in shared memory a tensor is, if it is there.
+fn slot(parameters: &BTreeMap<String, InferParameter>, tensor: &str, regions: &Regions) -> Result<Option<Slot>> {
     if parameters.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
-    if parameters.contains_key("shared_memory_region") {
-        return Err(Error::new(Code::Unsupported, "this server does not offer shared memory"));
+    let wrong = |key: &str, expected: &str| {
+        Error::invalid(format!("invalid value type for '{key}' parameter for tensor '{tensor}', expected {expected}."))
+    };
+    let choice = |key: &str| parameters.get(key).map(|parameter| parameter.parameter_choice.as_ref());
+    let number = |key: &str| match choice(key) {
+        None => Ok(None),
+        // A negative number is far beyond any region, and told so.
+        Some(Some(ParameterChoice::Int64Param(number))) => Ok(Some(*number as u64)),
+        Some(_) => Err(wrong(key, "int64_param")),
+    };
+    let region = match choice("shared_memory_region") {
+        None => None,
+        Some(Some(ParameterChoice::StringParam(name))) => Some(name),
+        Some(_) => return Err(wrong("shared_memory_region", "string_param")),
+    };
+    let (offset, byte_size) = (number("shared_memory_offset")?, number("shared_memory_byte_size")?);
+    match (region, offset, byte_size) {
+        (Some(name), offset, Some(byte_size)) => regions.slot(name, offset.unwrap_or(0), byte_size).map(Some),
+        (Some(_), _, None) => Err(Error::invalid(format!(
+            "'shared_memory_byte_size' must be specified along with 'shared_memory_region' parameter for tensor '{tensor}'"
+        ))),
+        (None, None, None) => Ok(None),
+        (None, offset, _) => {
+            let what = if offset.is_some() { "offset" } else { "byte_size" };
+            Err(Error::invalid(format!(
+                "'shared_memory_{what}' can not be specified without 'shared_memory_region' parameter for tensor '{tensor}'"
+            )))
+        }
     }
-    if parameters.contains_key("shared_memory_offset") {
-        return Err(Error::invalid(format!(
-            "'shared_memory_offset' can not be specified without 'shared_memory_region' parameter for tensor '{name}'"
-        )));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

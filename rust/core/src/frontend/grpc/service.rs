@@ -7,12 +7,16 @@ use crate::error::Result;
 use crate::frontend::Door;
 use crate::frontend::grpc::message::Reply;
 use crate::frontend::grpc::refusal::Refusal;
-use crate::frontend::grpc::{infer, operations};
+use crate::frontend::grpc::{infer, operations, shared_memory};
+use crate::proto::inference as proto;
 
 /// What can be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rpc {
     Check,
+    CudaSharedMemoryRegister,
+    CudaSharedMemoryStatus,
+    CudaSharedMemoryUnregister,
     ModelConfig,
     ModelInfer,
     ModelMetadata,
@@ -24,13 +28,16 @@ pub(super) enum Rpc {
     ServerLive,
     ServerMetadata,
     ServerReady,
+    SystemSharedMemoryRegister,
+    SystemSharedMemoryStatus,
+    SystemSharedMemoryUnregister,
 }
 
 const INFERENCE: &str = "/inference.GRPCInferenceService/";
 const HEALTH_CHECK: &str = "/grpc.health.v1.Health/Check";
 
 /// Rpcs of the inference service, the one called most in front.
-const OFFERED: [(&str, Rpc); 11] = [
+const OFFERED: [(&str, Rpc); 17] = [
     ("ModelInfer", Rpc::ModelInfer),
     ("ModelConfig", Rpc::ModelConfig),
     ("ModelMetadata", Rpc::ModelMetadata),
@@ -42,6 +49,12 @@ const OFFERED: [(&str, Rpc); 11] = [
     ("ServerLive", Rpc::ServerLive),
     ("ServerMetadata", Rpc::ServerMetadata),
     ("ServerReady", Rpc::ServerReady),
+    ("SystemSharedMemoryRegister", Rpc::SystemSharedMemoryRegister),
+    ("SystemSharedMemoryStatus", Rpc::SystemSharedMemoryStatus),
+    ("SystemSharedMemoryUnregister", Rpc::SystemSharedMemoryUnregister),
+    ("CudaSharedMemoryRegister", Rpc::CudaSharedMemoryRegister),
+    ("CudaSharedMemoryStatus", Rpc::CudaSharedMemoryStatus),
+    ("CudaSharedMemoryUnregister", Rpc::CudaSharedMemoryUnregister),
 ];
 
 impl Rpc {
@@ -76,6 +89,15 @@ impl Rpc {
             Self::ServerLive => Reply::new(&operations::server_live(plane)),
             Self::ServerMetadata => Reply::new(&operations::server_metadata(plane)),
             Self::ServerReady => Reply::new(&operations::server_ready(plane)),
+            Self::SystemSharedMemoryRegister => reply(shared_memory::register(plane.regions(), &decode(message)?)),
+            Self::SystemSharedMemoryStatus => reply(shared_memory::status(plane.regions(), &decode(message)?)),
+            Self::SystemSharedMemoryUnregister => reply(shared_memory::unregister(plane.regions(), &decode(message)?)),
+            Self::CudaSharedMemoryRegister => reply(shared_memory::register_cuda(plane.regions(), &decode(message)?)),
+            Self::CudaSharedMemoryStatus => reply(shared_memory::cuda_status(plane.regions(), &decode(message)?)),
+            Self::CudaSharedMemoryUnregister => {
+                let _: proto::CudaSharedMemoryUnregisterRequest = decode(message)?;
+                reply(shared_memory::unregister_cuda(plane.regions()))
+            }
         }
     }
 }

@@ -187,7 +187,7 @@ impl Conversation {
 
     fn submit(&self, asked: &mut Asked, message: ModelInferRequest) -> Result<(Arc<Spec>, Pending)> {
         let model = self.door.plane.model(&asked.model, &asked.version)?;
-        let (request, forms) = decode(message, &model.spec)?;
+        let (request, forms) = decode(message, &model.spec, self.door.plane.regions())?;
         asked.forms = forms;
         Ok((Arc::clone(&model.spec), model.submit(request, &self.door.reactor)?))
     }

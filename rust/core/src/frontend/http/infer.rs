@@ -13,6 +13,7 @@ use crate::frontend::http::response::Response;
 use crate::frontend::http::router::Target;
 use crate::frontend::json::{Encoded, decode_infer, decode_predict, decode_raw, encode_infer, encode_predict};
 use crate::frontend::outputs::{Form, OutputForms};
+use crate::plane::Plane;
 use crate::request::{Request, Response as Answer};
 use crate::spec::Spec;
 use crate::tensor::Name;
@@ -31,7 +32,7 @@ pub(super) async fn infer(door: &Door, head: &Head, target: &Target<'_>, body: B
         return Ok(compression::unsupported());
     };
     let body = compression::decompress(encoding, body, max_bytes).await?;
-    let (request, forms) = decode(head, body, &model.spec, max_bytes).await?;
+    let (request, forms) = decode(head, body, &model.spec, &door.plane).await?;
     let answer = model.submit(request, &door.reactor)?.await?;
     let encoded = encode(answer, forms, &model.spec).await?;
     let binary = encoded.json_length.is_some();
@@ -47,14 +48,14 @@ pub(super) async fn infer(door: &Door, head: &Head, target: &Target<'_>, body: B
     Ok(compression::compress(compression::accepted(head.accept_encoding.as_deref()), response).await)
 }
 
-async fn decode(head: &Head, mut body: BytesMut, spec: &Arc<Spec>, max_bytes: usize) -> Result<(Request, OutputForms)> {
+async fn decode(head: &Head, mut body: BytesMut, spec: &Arc<Spec>, plane: &Plane) -> Result<(Request, OutputForms)> {
     let (json, tail) = match json_length(head, body.len())? {
         Some(0) => return decode_raw(body, spec),
         Some(length) => (body.split_to(length), body),
         None => (body, BytesMut::new()),
     };
-    let spec = Arc::clone(spec);
-    aside::run(json.len() > LIGHT_JSON_BYTES, move || decode_infer(&json, tail, &spec, max_bytes)).await
+    let (spec, regions, max_bytes) = (Arc::clone(spec), Arc::clone(plane.regions()), plane.http_max_input_bytes());
+    aside::run(json.len() > LIGHT_JSON_BYTES, move || decode_infer(&json, tail, &spec, &regions, max_bytes)).await
 }
 
 async fn encode(answer: Answer, forms: OutputForms, spec: &Arc<Spec>) -> Result<Encoded> {

@@ -12,6 +12,7 @@ mod operations;
 mod patience;
 mod response;
 mod router;
+mod shared_memory;
 mod wire;
 
 use std::future::Future;
@@ -84,6 +85,9 @@ impl Rest {
             Route::Index => operations::index(plane, &body),
             Route::Load(model) => operations::load(plane, &model, body).await,
             Route::Unload(model) => operations::unload(plane, &model, &body).await,
+            Route::SharedMemory(memory, request, name) => {
+                shared_memory::answer(plane.regions(), memory, request, &name, &body)
+            }
             Route::NamedRepository => Err(operations::named_repository()),
             Route::Infer(_) | Route::Predict(_) | Route::WrongMethod | Route::Unknown => Ok(Response::empty(404)),
         }

@@ -227,7 +227,7 @@ fn parameters_of(body: &[u8]) -> Result<Vec<(String, Value)>> {
 }
 
 /// Decodes standard base64, with or without padding.
-fn base64(text: &str) -> Option<Vec<u8>> {
+pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
     let text = text.trim_end_matches('=').as_bytes();
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
     for group in text.chunks(4) {

@@ -11,6 +11,21 @@ pub(super) struct Target<'a> {
     pub version: &'a str,
 }
 
+/// Whose memory clients share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Memory {
+    System,
+    Cuda,
+}
+
+/// What is asked about shared memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    Status,
+    Register,
+    Unregister,
+}
+
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Route<'a> {
@@ -27,6 +42,8 @@ pub(super) enum Route<'a> {
     Load(Cow<'a, str>),
     Unload(Cow<'a, str>),
     NamedRepository,
+    /// Without a name, all regions are meant.
+    SharedMemory(Memory, Request, Cow<'a, str>),
     /// `/health` and `/ready`, for those who know no protocol.
     PlainHealth,
     PlainReady,
@@ -61,6 +78,8 @@ pub(super) fn route(method: Method, target: &[u8]) -> Route<'_> {
         ["v2", "repository", "models", model, "load"] => (Route::Load(decode(model)), Method::Post),
         ["v2", "repository", "models", model, "unload"] => (Route::Unload(decode(model)), Method::Post),
         ["v2", "repository", _, "models", _, "load" | "unload"] => (Route::NamedRepository, Method::Post),
+        ["v2", "systemsharedmemory", rest @ ..] => of_memory(Memory::System, rest),
+        ["v2", "cudasharedmemory", rest @ ..] => of_memory(Memory::Cuda, rest),
         ["health"] => (Route::PlainHealth, Method::Get),
         ["ready"] => (Route::PlainReady, Method::Get),
         ["predict"] => (Route::Predict(None), Method::Post),
@@ -86,6 +105,20 @@ fn of_model<'a>(model: &'a str, version: &'a str, rest: &[&str]) -> (Route<'a>, 
         ["ready"] => (Route::ModelReady(target), Method::Get),
         ["config"] => (Route::ModelConfig(target), Method::Get),
         ["stats"] => (Route::ModelStatistics(target), Method::Get),
+        _ => (Route::Unknown, Method::Other),
+    }
+}
+
+fn of_memory<'a>(memory: Memory, rest: &[&'a str]) -> (Route<'a>, Method) {
+    let (name, what) = match rest {
+        ["region", name, what] => (decode(name), *what),
+        [what] => (Cow::Borrowed(""), *what),
+        _ => return (Route::Unknown, Method::Other),
+    };
+    match what {
+        "status" => (Route::SharedMemory(memory, Request::Status, name), Method::Get),
+        "register" => (Route::SharedMemory(memory, Request::Register, name), Method::Post),
+        "unregister" => (Route::SharedMemory(memory, Request::Unregister, name), Method::Post),
         _ => (Route::Unknown, Method::Other),
     }
 }
@@ -136,6 +169,19 @@ mod tests {
             (Method::Post, "/v2/models/a%20b/infer?x=/y", Route::Infer(target("a b", ""))),
             (Method::Get, "/v2/models/m/infer", Route::WrongMethod),
             (Method::Post, "/v2/repository/models/m/load", Route::Load("m".into())),
+            (
+                Method::Get,
+                "/v2/systemsharedmemory/status",
+                Route::SharedMemory(Memory::System, Request::Status, "".into()),
+            ),
+            (
+                Method::Post,
+                "/v2/cudasharedmemory/region/a%20b/register",
+                Route::SharedMemory(Memory::Cuda, Request::Register, "a b".into()),
+            ),
+            (Method::Get, "/v2/systemsharedmemory/unregister", Route::WrongMethod),
+            (Method::Get, "/v2/systemsharedmemory/region/r", Route::Unknown),
+            (Method::Get, "/v2/systemsharedmemory", Route::Unknown),
             (Method::Post, "/predict", Route::Predict(None)),
             (Method::Head, "/ready", Route::PlainReady),
             (Method::Get, "/", Route::Unknown),

@@ -52,6 +52,7 @@ pub fn encode_infer(mut response: Response, forms: &OutputForms, spec: &Spec) ->
         out.put_slice(b"\",\"shape\":");
         writer::list(out, &output.shape, |out, &size| writer::integer(out, size));
         match forms.of(&output.name) {
+            _ if forms.is_elsewhere(&output.name) => {}
             Form::Binary => {
                 out.put_slice(b",\"parameters\":{\"binary_data_size\":");
                 writer::integer(out, output.data.len());

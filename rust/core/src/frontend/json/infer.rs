@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::frontend::json::elements;
 use crate::frontend::json::reader::{Kind, Number, Reader, check};
 use crate::frontend::json::value::{Value, utf8};
 use crate::frontend::outputs::{Form, OutputForms, Wish};
 use crate::request::{Correlation, FLAG_SEQUENCE_END, FLAG_SEQUENCE_START, Parameter, Request};
+use crate::shared_memory::{Regions, Slot};
 use crate::spec::{Spec, TensorSpec};
 use crate::tensor::{Data, DataType, Name, Shape, Tensor, element_count, format_shape};
 
@@ -17,14 +18,21 @@ use crate::tensor::{Data, DataType, Name, Shape, Tensor, element_count, format_s
 ///
 /// # Errors
 /// `INVALID_ARG` in the words of the protocol; a fault of syntax comes before any other.
-pub fn decode_infer(header: &[u8], tail: BytesMut, spec: &Spec, max_bytes: usize) -> Result<(Request, OutputForms)> {
-    let decoder =
-        Decoder { spec, max_bytes, request: Request::default(), forms: OutputForms::default(), drafts: Vec::new() };
+pub fn decode_infer(
+    header: &[u8],
+    tail: BytesMut,
+    spec: &Spec,
+    regions: &Regions,
+    max_bytes: usize,
+) -> Result<(Request, OutputForms)> {
+    let (request, forms) = (Request::default(), OutputForms::default());
+    let decoder = Decoder { spec, regions, max_bytes, request, forms, drafts: Vec::new() };
     decoder.decode(header, tail).map_err(|error| check(header).err().unwrap_or(error))
 }
 
 struct Decoder<'a> {
     spec: &'a Spec,
+    regions: &'a Regions,
     max_bytes: usize,
     request: Request,
     forms: OutputForms,
@@ -42,7 +50,15 @@ struct Draft<'a> {
     /// They, or what is wrong with them, which is told once it is sure that they count.
     decoded: Option<Result<BytesMut>>,
     binary_size: Option<usize>,
-    region: bool,
+    place: Place,
+}
+
+/// Where in shared memory a tensor is.
+#[derive(Default)]
+struct Place {
+    region: Option<String>,
+    offset: u64,
+    byte_size: u64,
 }
 
 impl<'a> Decoder<'a> {
@@ -116,7 +132,7 @@ impl<'a> Decoder<'a> {
         let (Some(name), Some(data_type), Some(shape)) = (&draft.name, &draft.data_type, &draft.shape) else {
             return reader.skip();
         };
-        if draft.binary_size.is_some() || draft.region {
+        if draft.binary_size.is_some() || draft.place.region.is_some() {
             return reader.skip();
         }
         let start = reader.clone();
@@ -168,7 +184,7 @@ impl<'a> Decoder<'a> {
         let set: Vec<&str> = [
             (draft.data.is_some(), "'data'"),
             (draft.binary_size.is_some(), "'binary_data_size'"),
-            (draft.region, "'shared_memory_region'"),
+            (draft.place.region.is_some(), "'shared_memory_region'"),
         ]
         .into_iter()
         .filter_map(|(set, what)| set.then_some(what))
@@ -181,11 +197,10 @@ impl<'a> Decoder<'a> {
                  'parameters'. {found}"
             )));
         }
-        if draft.region {
-            return Err(Error::new(Code::Unsupported, "this server does not offer shared memory"));
-        }
-        let data: Data = match (draft.binary_size, draft.decoded, draft.data) {
-            (Some(size), _, _) => {
+        let slot = draft.place.slot(self.regions)?;
+        let data: Data = match (slot, draft.binary_size, draft.decoded, draft.data) {
+            (Some(slot), ..) => self.shared(&name, &slot)?,
+            (None, Some(size), _, _) => {
                 if tail.len() < size {
                     return Err(Error::invalid(format!(
                         "unexpected size for input '{name}', expecting {} additional bytes for model '{}'",
@@ -195,8 +210,8 @@ impl<'a> Decoder<'a> {
                 }
                 tail.split_to(size).into()
             }
-            (None, Some(decoded), _) => decoded?.into(),
-            (None, None, place) => {
+            (None, None, Some(decoded), _) => decoded?.into(),
+            (None, None, None, place) => {
                 let mut reader = place.unwrap_or_else(|| Reader::new(b""));
                 self.elements(&mut reader, &name, &type_name, &shape)?.into()
             }
@@ -212,6 +227,12 @@ impl<'a> Decoder<'a> {
         Ok(Tensor { name, data_type, shape, data })
     }
 
+    /// The bytes of an input in shared memory; of one that the model will not be given, none.
+    fn shared(&self, name: &str, slot: &Slot) -> Result<Data> {
+        let is_wanted = self.spec.input(name).is_some() && self.request.inputs.iter().all(|other| &*other.name != name);
+        if is_wanted { slot.read() } else { Ok(BytesMut::new().into()) }
+    }
+
     fn outputs(&mut self, reader: &mut Reader<'a>) -> Result<()> {
         expect(reader, Kind::Array, "outputs", "non-array as array")?;
         reader.array(|reader| {
@@ -223,7 +244,7 @@ impl<'a> Decoder<'a> {
                     Ok(())
                 }
                 b"parameters" => {
-                    wish = output_wish(&Value::read(reader)?)?;
+                    wish = output_wish(&Value::read(reader)?, self.regions)?;
                     Ok(())
                 }
                 _ => reader.skip(),
@@ -300,12 +321,28 @@ impl Draft<'_> {
                 self.binary_size = Some(usize::try_from(size).unwrap_or(usize::MAX));
                 Ok(())
             }
-            b"shared_memory_region" => {
-                self.region = true;
-                reader.skip()
+            b"shared_memory_region" | b"shared_memory_offset" | b"shared_memory_byte_size" => {
+                let key = utf8(key)?;
+                self.place.set(&key, &Value::read(reader)?)
             }
             _ => reader.skip(),
         })
+    }
+}
+
+impl Place {
+    fn set(&mut self, key: &str, value: &Value) -> Result<()> {
+        match (key, value) {
+            ("shared_memory_region", Value::Text(name)) => self.region = Some(name.clone()),
+            ("shared_memory_region", _) => return Err(kind(key, "non-string as string")),
+            ("shared_memory_offset", value) => self.offset = unsigned(key, value)?,
+            _ => self.byte_size = unsigned(key, value)?,
+        }
+        Ok(())
+    }
+
+    fn slot(&self, regions: &Regions) -> Result<Option<Slot>> {
+        self.region.as_deref().map(|name| regions.slot(name, self.offset, self.byte_size)).transpose()
     }
 }
 
@@ -353,36 +390,33 @@ fn raw_shape(input: &TensorSpec, body: BytesMut) -> std::result::Result<(Shape, 
     Ok((input.dims.iter().map(|&dim| if dim == -1 { rest } else { dim }).collect(), body))
 }
 
-fn output_wish(parameters: &Value) -> Result<Wish> {
-    if !matches!(parameters, Value::Object(_)) {
-        return Err(kind("parameters", "non-object as object"));
+fn output_wish(parameters: &Value, regions: &Regions) -> Result<Wish> {
+    let Value::Object(members) = parameters else { return Err(kind("parameters", "non-object as object")) };
+    let (mut place, mut form, mut classes) = (Place::default(), Form::Json, 0);
+    for (key, value) in members {
+        match (key.as_str(), value) {
+            ("shared_memory_region" | "shared_memory_offset" | "shared_memory_byte_size", value) => {
+                place.set(key, value)?;
+            }
+            ("binary_data", Value::Bool(binary)) => form = if *binary { Form::Binary } else { Form::Json },
+            ("binary_data", _) => return Err(kind("binary_data", "non-boolean as boolean")),
+            ("classification", Value::Number(Number::Unsigned(count))) => {
+                classes = usize::try_from(*count).unwrap_or(usize::MAX);
+            }
+            ("classification", _) => {
+                return Err(Error::invalid(
+                    "Unable to set 'classification': attempt to access JSON non-unsigned-integer as unsigned-integer",
+                ));
+            }
+            _ => {}
+        }
     }
-    let region = parameters.member("shared_memory_region").is_some();
-    let classes = parameters.member("classification");
-    let binary = parameters.member("binary_data");
-    for (other, name) in [(classes, "classification"), (binary, "binary_data")] {
-        if region && other.is_some() {
+    for (other, name) in [(classes > 0, "classification"), (form == Form::Binary, "binary_data")] {
+        if place.region.is_some() && other {
             return Err(Error::invalid(format!("Output can't set both 'shared_memory_region' and '{name}'")));
         }
     }
-    if region {
-        return Err(Error::new(Code::Unsupported, "this server does not offer shared memory"));
-    }
-    let form = match binary {
-        None | Some(Value::Bool(false)) => Form::Json,
-        Some(Value::Bool(true)) => Form::Binary,
-        Some(_) => return Err(kind("binary_data", "non-boolean as boolean")),
-    };
-    let classes = match classes {
-        None => 0,
-        Some(Value::Number(Number::Unsigned(count))) => usize::try_from(*count).unwrap_or(usize::MAX),
-        Some(_) => {
-            return Err(Error::invalid(
-                "Unable to set 'classification': attempt to access JSON non-unsigned-integer as unsigned-integer",
-            ));
-        }
-    };
-    Ok(Wish { form, classes: (classes > 0).then_some(classes) })
+    Ok(Wish { form, classes: (classes > 0).then_some(classes), slot: place.slot(regions)? })
 }
 
 fn shape(reader: &mut Reader<'_>) -> Result<Shape> {

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use prost::Message;
 
 use super::*;
+use crate::error::Code;
 use crate::proto::inference::{ModelConfig, ModelInput, ModelOutput};
 
 fn spec() -> Spec {
@@ -44,7 +45,7 @@ fn with_parameter(key: &str, choice: ParameterChoice) -> ModelInferRequest {
 }
 
 fn fault(message: ModelInferRequest) -> (Code, String) {
-    let error = decode(message, &spec()).expect_err("a fault");
+    let error = decode(message, &spec(), &Regions::new(false)).expect_err("a fault");
     (error.code, error.message)
 }
 
@@ -55,7 +56,8 @@ fn raw_contents_are_taken_in_order_and_never_copied() {
     let wire = Bytes::from(message.encode_to_vec());
 
     let (request, _) =
-        decode(ModelInferRequest::decode(wire.clone()).expect("a message"), &spec()).expect("a good request");
+        decode(ModelInferRequest::decode(wire.clone()).expect("a message"), &spec(), &Regions::new(false))
+            .expect("a good request");
 
     let range = wire.as_ptr_range();
     for (input, expected) in request.inputs.iter().zip([b"12345678", b"abcdefgh"]) {
@@ -68,7 +70,8 @@ fn raw_contents_are_taken_in_order_and_never_copied() {
 fn names_of_the_model_are_shared_with_it() {
     let spec = spec();
 
-    let (request, _) = decode(asking(vec![input("x", "FP32", None)], &[b""]), &spec).expect("a good request");
+    let (request, _) =
+        decode(asking(vec![input("x", "FP32", None)], &[b""]), &spec, &Regions::new(false)).expect("a good request");
 
     assert!(std::sync::Arc::ptr_eq(&request.inputs[0].name, &spec.inputs[0].name));
 }
@@ -80,7 +83,8 @@ fn narrow_integers_are_cut_to_their_type() {
         [("INT8", &[0xff, 44][..]), ("INT16", &[0xff, 0xff, 44, 1]), ("INT32", &[0xff, 0xff, 0xff, 0xff, 44, 1, 0, 0])]
     {
         let (request, _) =
-            decode(asking(vec![input("x", datatype, Some(contents.clone()))], &[]), &spec()).expect("a good request");
+            decode(asking(vec![input("x", datatype, Some(contents.clone()))], &[]), &spec(), &Regions::new(false))
+                .expect("a good request");
         assert_eq!(request.inputs[0].data.as_slice(), expected, "{datatype}");
     }
     let contents = InferTensorContents { uint_contents: vec![1, 65_537], ..InferTensorContents::default() };
@@ -88,7 +92,8 @@ fn narrow_integers_are_cut_to_their_type() {
         [("UINT8", &[1, 1][..]), ("UINT16", &[1, 0, 1, 0]), ("UINT32", &[1, 0, 0, 0, 1, 0, 1, 0])]
     {
         let (request, _) =
-            decode(asking(vec![input("x", datatype, Some(contents.clone()))], &[]), &spec()).expect("a good request");
+            decode(asking(vec![input("x", datatype, Some(contents.clone()))], &[]), &spec(), &Regions::new(false))
+                .expect("a good request");
         assert_eq!(request.inputs[0].data.as_slice(), expected, "{datatype}");
     }
 }
@@ -98,7 +103,8 @@ fn byte_strings_get_their_lengths() {
     let contents =
         InferTensorContents { bytes_contents: vec![b"hi".to_vec(), vec![]], ..InferTensorContents::default() };
 
-    let (request, _) = decode(asking(vec![input("x", "BYTES", Some(contents))], &[]), &spec()).expect("a good request");
+    let (request, _) = decode(asking(vec![input("x", "BYTES", Some(contents))], &[]), &spec(), &Regions::new(false))
+        .expect("a good request");
 
     assert_eq!(request.inputs[0].data.as_slice(), [2, 0, 0, 0, b'h', b'i', 0, 0, 0, 0]);
 }
@@ -197,7 +203,8 @@ fn parameters_the_protocol_knows_say_what_they_mean() {
     ]);
 
     let (request, _) =
-        decode(ModelInferRequest { parameters, ..ModelInferRequest::default() }, &spec()).expect("a good request");
+        decode(ModelInferRequest { parameters, ..ModelInferRequest::default() }, &spec(), &Regions::new(false))
+            .expect("a good request");
 
     assert_eq!(request.correlation, Correlation::Number(7));
     assert_eq!(request.flags, FLAG_SEQUENCE_START);
@@ -212,10 +219,11 @@ fn an_output_may_be_asked_for_its_classes() {
     let outputs = vec![InferRequestedOutputTensor { name: "y".into(), parameters }];
 
     let (request, forms) =
-        decode(ModelInferRequest { outputs, ..ModelInferRequest::default() }, &spec()).expect("a good request");
+        decode(ModelInferRequest { outputs, ..ModelInferRequest::default() }, &spec(), &Regions::new(false))
+            .expect("a good request");
 
     assert_eq!(request.outputs, [Name::from("y")]);
-    assert_eq!(forms.named, [(Name::from("y"), Wish { form: Form::Binary, classes: Some(3) })]);
+    assert_eq!(forms.named, [(Name::from("y"), Wish { form: Form::Binary, classes: Some(3), slot: None })]);
 }
 
 #[test]
@@ -247,8 +255,26 @@ fn what_is_wished_of_an_output_has_to_be_right() {
         (
             "shared_memory_region",
             ParameterChoice::StringParam("r".into()),
-            Code::Unsupported,
-            "this server does not offer shared memory",
+            Code::InvalidArgument,
+            "'shared_memory_byte_size' must be specified along with 'shared_memory_region' parameter for tensor 'y'",
+        ),
+        (
+            "shared_memory_region",
+            ParameterChoice::Int64Param(7),
+            Code::InvalidArgument,
+            "invalid value type for 'shared_memory_region' parameter for tensor 'y', expected string_param.",
+        ),
+        (
+            "shared_memory_byte_size",
+            ParameterChoice::Int64Param(7),
+            Code::InvalidArgument,
+            "'shared_memory_byte_size' can not be specified without 'shared_memory_region' parameter for tensor 'y'",
+        ),
+        (
+            "shared_memory_byte_size",
+            ParameterChoice::StringParam("x".into()),
+            Code::InvalidArgument,
+            "invalid value type for 'shared_memory_byte_size' parameter for tensor 'y', expected int64_param.",
         ),
     ] {
         assert_eq!(fault(asks(key, choice)), (code, expected.to_owned()));
@@ -343,7 +369,7 @@ proptest! {
         let wire = asking(vec![input("x", datatype, Some(contents))], &[]).encode_to_vec();
         let message = ModelInferRequest::decode(&wire[..]).expect("a message");
 
-        let (request, _) = decode(message, &spec()).expect("a good request");
+        let (request, _) = decode(message, &spec(), &Regions::new(false)).expect("a good request");
 
         prop_assert_eq!(request.inputs[0].data.as_slice(), &expected[..]);
     }
@@ -351,7 +377,7 @@ proptest! {
     #[test]
     fn random_bytes_are_a_fault_or_a_request(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         if let Ok(message) = ModelInferRequest::decode(&bytes[..]) {
-            let _ = decode(message, &spec());
+            let _ = decode(message, &spec(), &Regions::new(false));
         }
     }
 
@@ -368,7 +394,7 @@ proptest! {
         wire[place] ^= bits;
 
         if let Ok(message) = ModelInferRequest::decode(&wire[..]) {
-            let _ = decode(message, &spec());
+            let _ = decode(message, &spec(), &Regions::new(false));
         }
     }
 }
