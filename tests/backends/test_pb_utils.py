@@ -27,7 +27,7 @@ def test_a_request_shows_what_the_client_sent(make_request):
 
     assert [tensor.name() for tensor in request.inputs()] == ["x"]
     assert (request.request_id(), request.correlation_id(), request.flags(), request.timeout()) == ("7", "s", 2, 5)
-    assert request.requested_output_names() == ["y"]
+    assert request.requested_output_names() == {"y"}
     assert request.parameters() == '{"a": 1, "b": "text", "c": true}'
     assert request.is_cancelled()
 

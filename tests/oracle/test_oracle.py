@@ -10,8 +10,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -77,11 +77,13 @@ def write_models(folder: Path) -> None:
 
 
 @contextmanager
-def served(which: str, folder: Path, port: int) -> Iterator[tuple[int, grpc.Channel]]:
+def served(
+    which: str, folder: Path, port: int, write: Callable[[Path], None] = write_models
+) -> Iterator[tuple[int, grpc.Channel]]:
     sys.path.insert(0, str(ROOT))
     from benchmarks import peers
 
-    write_models(folder)
+    write(folder)
     command = peers.triton_command if which == "triton" else peers.windlass_command
     options = ["--model-control-mode=explicit", "--load-model=*"]
     line, extra = command(folder, port, port + 1, port + 2, *options)
@@ -97,11 +99,10 @@ def served(which: str, folder: Path, port: int) -> Iterator[tuple[int, grpc.Chan
 
 
 def ask_rest(port: int, case: Rest) -> tuple[int, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    connection.request(case.method, case.path, case.body, case.headers)
-    response = connection.getresponse()
-    body = response.read()
-    connection.close()
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+        connection.request(case.method, case.path, case.body, case.headers)
+        response = connection.getresponse()
+        body = response.read()
     length = response.headers.get("Inference-Header-Content-Length")
     if length:
         return response.status, (normal(body[: int(length)]), body[int(length) :].hex())

@@ -39,7 +39,7 @@ pub trait Host: Send + Sync {
     /// `INVALID_ARG` for a name that is none, or is taken by a family of another kind.
     fn declare_metric(&self, family: &MetricFamily) -> Result<()>;
 
-    /// Changes one metric of a family, and returns its value then; for a histogram, the sum of what was observed.
+    /// Changes one metric of a family, and returns its value then; a histogram has none, but the sum of what was observed.
     ///
     /// # Errors
     /// `NOT_FOUND` for a family that was not declared; `UNSUPPORTED` for a change its kind does not know; `INVALID_ARG` for a counter that

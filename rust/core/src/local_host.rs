@@ -71,12 +71,25 @@ pub(crate) fn ask(
     request: Request,
     decoupled: bool,
 ) -> Result<Pending> {
+    submit(catalog, reactor, name, version, request, decoupled).map_err(|error| {
+        Error::new(error.code, format!("Model {name} - Error when running inference: {}", error.message))
+    })
+}
+
+fn submit(
+    catalog: &Catalog,
+    reactor: &Arc<Reactor>,
+    name: &str,
+    version: i64,
+    request: Request,
+    decoupled: bool,
+) -> Result<Pending> {
     let version = if version < 0 { String::new() } else { version.to_string() };
     let model = catalog.pick(name, &version).map_err(|error| not_ready(name, error))?;
     if model.spec.decoupled && !decoupled {
         return Err(Error::invalid(format!(
             "Model {name} is using the decoupled. The current BLS request call doesn't support models using the decoupled transaction \
-             policy. Please use 'decoupled=True' argument to the 'exec' or 'async_exec' calls for decoupled models."
+             policy. Please use 'decoupled=True' argument to the 'exec' or 'async_exec' calls for decoupled models.'"
         )));
     }
     model.submit(request, reactor)

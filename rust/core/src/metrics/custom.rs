@@ -54,8 +54,7 @@ impl Families {
             metrics: BTreeMap::new(),
         });
         if known.kind != *kind {
-            let (found, asked) = (known.kind.name(), kind.name());
-            return Err(Error::invalid(format!("metric family `{name}` is a {found} already, not a {asked}")));
+            return Err(Error::invalid("Family name already exists with different type"));
         }
         Ok(())
     }
@@ -74,7 +73,7 @@ impl Families {
             ..Metric::default()
         });
         match (kind, change) {
-            (_, MetricChange::Keep) => {}
+            (MetricKind::Counter | MetricKind::Gauge, MetricChange::Keep) => {}
             (_, MetricChange::Add) => metric.users += 1,
             (_, MetricChange::Remove) => {
                 metric.users = metric.users.saturating_sub(1);
@@ -86,7 +85,7 @@ impl Families {
             }
             (MetricKind::Counter, MetricChange::Increment(by)) if by < 0.0 => {
                 return Err(Error::invalid(
-                    "TRITONSERVER_METRIC_KIND_COUNTER can only be incremented monotonically by non-negative values",
+                    "TRITONSERVER_METRIC_KIND_COUNTER can only be incremented monotonically by non-negative values.",
                 ));
             }
             (MetricKind::Counter | MetricKind::Gauge, MetricChange::Increment(by)) => metric.value += by,
@@ -146,7 +145,8 @@ fn unsupported(kind: MetricKind, change: MetricChange) -> Error {
     let change = match change {
         MetricChange::Increment(_) => "Increment",
         MetricChange::Set(_) => "Set",
-        _ => "Observe",
+        MetricChange::Observe(_) => "Observe",
+        _ => "Value",
     };
     let kind = kind.name().to_uppercase();
     Error::new(Code::Unsupported, format!("TRITONSERVER_METRIC_KIND_{kind} does not support {change}"))

@@ -10,9 +10,16 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from windlass.backends.python.triton.error import TritonModelException
+
 _TYPE_CODE = ctypes.sizeof(ctypes.c_void_p) + 3 * ctypes.sizeof(ctypes.c_int32)
 _UNSIGNED, _BFLOAT = 1, 4
 _CPU = (1, 0)
+# In the words, and with the spaces, that models know.
+_NO_TENSOR = (
+    "Provided tensor is not supported. Tensor must be a DLPack capsule         or have `__dlpack__` and "
+    "`__dlpack_device__` attributes"
+)
 
 _pointer = ctypes.pythonapi.PyCapsule_GetPointer
 _pointer.restype = ctypes.c_void_p
@@ -51,6 +58,8 @@ def from_tensor(tensor: Any) -> Array:
     if hasattr(tensor, "__dlpack_device__") and tensor.__dlpack_device__()[0] != _CPU[0]:
         raise BufferError("the tensor is in the memory of a GPU: copy it to the CPU first, e.g. with `.cpu()`")
     capsule = tensor.__dlpack__() if hasattr(tensor, "__dlpack__") else tensor
+    if type(capsule).__name__ != "PyCapsule":
+        raise TritonModelException(_NO_TENSOR)
     code = _type_code(capsule)
     if code.value != _BFLOAT:
         return np.from_dlpack(_Capsule(capsule))

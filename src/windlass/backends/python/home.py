@@ -19,9 +19,9 @@ MARK = "__windlass_home__"
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Home:
-    """One version of a model. ``executing`` is false while it is made ready or says goodbye."""
+    """One version of a model, or an instance of it. ``executing`` is false while it is made ready or says goodbye."""
 
-    model: str
+    name: str
     folder: str
     host: Host | None
     executing: bool = True
@@ -31,9 +31,9 @@ _here: ContextVar[Home | None] = ContextVar("windlass_home", default=None)
 _known: WeakSet[Home] = WeakSet()
 
 
-def settle(model: str, folder: str, host: Host | None) -> Home:
+def settle(name: str, folder: str, host: Host | None) -> Home:
     """Found a home for a version that is being loaded."""
-    home = Home(model, folder, host)
+    home = Home(name, folder, host)
     _known.add(home)
     return home
 

@@ -66,7 +66,7 @@ class ModelFile:
         """Return the exception and where in the user's code it came from, the innermost place first."""
         frames = traceback.extract_tb(error.__traceback__)
         first = next((i for i, frame in enumerate(frames) if frame.filename == str(self.path)), len(frames))
-        text = "".join(traceback.format_exception_only(error)).strip()
+        text = f"{type(error).__name__}: {str(error) or '<EMPTY MESSAGE>'}"
         places = [
             f"  {frame.filename}({frame.lineno}): {frame.name}"
             for frame in reversed(frames[first:])

@@ -29,7 +29,7 @@ class TritonInstance:
         self.name, self.kind, self.device = place.name, place.kind, place.device
         self._model = model
         self._file = file
-        self._home = file.home
+        self._home = replace(file.home, name=place.name)
         self._decoupled = decoupled
         self.checks = callable(getattr(model, "is_ready", None))
         self._coroutines = Coroutines(place.name) if inspect.iscoroutinefunction(model.execute) else None
@@ -73,8 +73,7 @@ class TritonInstance:
 
     def _answers(self, received: list[ReceivedRequest], responses: Any) -> list[Answer]:
         if not isinstance(responses, list):
-            found = type(responses).__name__
-            raise self._failure(f"Expected a list in the execute return, found type '{found}'.")
+            raise self._failure(f"Expected a list in the execute return, found type '{type(responses)}'.")
         if len(responses) != len(received):
             raise self._failure(
                 "Number of InferenceResponse objects do not match the number of InferenceRequest objects. "
@@ -88,14 +87,14 @@ class TritonInstance:
                 return request._request
             return self._failure(
                 "Expected a None object in the execute function return list for reschduled request, found type "
-                f"'{type(response).__name__}'."
+                f"'{type(response)}'."
             )
         if response is None and request._sender is not None:
             return None
         if not isinstance(response, InferenceResponse):
             return self._failure(
                 "Expected an 'InferenceResponse' object in the execute function return list, found type "
-                f"'{type(response).__name__}'."
+                f"'{type(response)}'."
             )
         if request._sender is not None:
             try:

@@ -71,7 +71,7 @@ class TritonModel:
             "model_instance_kind": place.kind,
             "model_instance_device_id": str(place.device),
         }
-        token = home.enter(self._home)
+        token = home.enter(replace(self._home, name=place.name))
         try:
             model = self._class()
             if hasattr(model, "initialize"):

@@ -62,6 +62,20 @@ __all__ = [
     "using_decoupled_model_transaction_policy",
 ]
 
+# Error texts name them as models know them.
+for _class in (
+    InferenceRequest,
+    InferenceResponse,
+    InferenceResponseSender,
+    Metric,
+    MetricFamily,
+    ResponseIterator,
+    Tensor,
+    TritonError,
+    TritonModelException,
+):
+    _class.__module__ = "c_python_backend_utils"
+
 TRITONSERVER_REQUEST_FLAG_SEQUENCE_START = 1
 TRITONSERVER_REQUEST_FLAG_SEQUENCE_END = 2
 TRITONSERVER_RESPONSE_COMPLETE_FINAL = RESPONSE_COMPLETE_FINAL

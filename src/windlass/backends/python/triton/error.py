@@ -1,5 +1,8 @@
 """Errors as models name them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from windlass.errors import WindlassError
 
 
@@ -38,3 +41,13 @@ def failure(error: TritonError) -> WindlassError:
     made = WindlassError(error.message())
     made.code = error.code()
     return made
+
+
+@contextmanager
+def explained(what: str, instance: str) -> Iterator[None]:
+    """Tell a model what failed, in the words it knows, of what it asked the server."""
+    try:
+        yield
+    except WindlassError as error:
+        reason = f"Failed to process the request for model '{instance}', message: {error.message}"
+        raise TritonModelException(f"{what}: {reason}") from None

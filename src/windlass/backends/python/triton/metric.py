@@ -5,8 +5,7 @@ from contextlib import suppress
 
 from windlass.backends.host import Host
 from windlass.backends.python import home
-from windlass.backends.python.triton.error import TritonModelException
-from windlass.errors import WindlassError
+from windlass.backends.python.triton.error import TritonModelException, explained
 
 
 class MetricFamily:
@@ -18,11 +17,9 @@ class MetricFamily:
         here = home.current()
         if here is None or here.host is None:
             raise TritonModelException("a MetricFamily was made outside of a model")
-        self._host, self._name, self._kind = here.host, name, kind
-        try:
+        self._home, self._host, self._name, self._kind = here, here.host, name, kind
+        with explained("Error when creating MetricFamily", here.name):
             self._host.declare_metric(name, description, kind)
-        except WindlassError as error:
-            raise TritonModelException(error.message) from None
 
     def Metric(  # noqa: N802 - models call it so
         self, labels: Mapping[str, str] | None = None, buckets: Sequence[float] | None = None
@@ -36,38 +33,39 @@ class MetricFamily:
             raise TritonModelException("Failed to create metric. Missing required buckets.")
         if buckets is not None and self._kind != self.HISTOGRAM:
             raise TritonModelException("Failed to create metric. Unexpected buckets found.")
-        return Metric(self._host, self._name, labels or {}, buckets or ())
+        return Metric(self._home, self._host, self._name, (labels or {}, buckets or ()))
 
 
 class Metric:
     """One metric. It leaves the page when nobody holds it any more."""
 
-    def __init__(self, host: Host, family: str, labels: Mapping[str, str], buckets: Sequence[float]) -> None:
-        self._host, self._family = host, family
+    def __init__(
+        self, here: home.Home, host: Host, family: str, which: tuple[Mapping[str, str], Sequence[float]]
+    ) -> None:
+        labels, buckets = which
+        self._model, self._host, self._family = here.name, host, family
         self._labels, self._buckets = sorted(labels.items()), [float(bound) for bound in buckets]
-        self._change("add")
+        self._change("add", "Error when creating Metric")
 
     def increment(self, value: float) -> None:
         """Add to it."""
-        self._change("increment", value)
+        self._change("increment", "Failed to increment metric value", value)
 
     def set(self, value: float) -> None:
         """Set it; for a gauge."""
-        self._change("set", value)
+        self._change("set", "Failed to set metric value", value)
 
     def observe(self, value: float) -> None:
         """Count an observation; for a histogram."""
-        self._change("observe", value)
+        self._change("observe", "Failed to observe metric value", value)
 
     def value(self) -> float:
         """Return its value."""
-        return self._change("keep")
+        return self._change("keep", "Failed to get metric value")
 
-    def _change(self, change: str, value: float = 0.0) -> float:
-        try:
+    def _change(self, change: str, otherwise: str, value: float = 0.0) -> float:
+        with explained(otherwise, self._model):
             return self._host.change_metric(self._family, self._labels, self._buckets, change, float(value))
-        except WindlassError as error:
-            raise TritonModelException(error.message) from None
 
     def __del__(self) -> None:
         with suppress(Exception):

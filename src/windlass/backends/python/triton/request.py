@@ -81,9 +81,9 @@ class InferenceRequest:
         """Return the sequence's id; 0 for none."""
         return self._correlation_id
 
-    def requested_output_names(self) -> list[str]:
+    def requested_output_names(self) -> set[str]:
         """Return the names of the outputs that are wanted."""
-        return list(self._requested)
+        return set(self._requested)
 
     def parameters(self) -> str:
         """Return what was sent besides, as JSON."""
@@ -181,9 +181,9 @@ class ReceivedRequest(InferenceRequest):
         """Return the sequence's id; 0 for none."""
         return self._request.correlation_id
 
-    def requested_output_names(self) -> list[str]:
+    def requested_output_names(self) -> set[str]:
         """Return the names of the outputs that are wanted."""
-        return self._request.requested_outputs
+        return set(self._request.requested_outputs)
 
     def parameters(self) -> str:
         """Return what the client sent besides, as JSON."""
@@ -221,8 +221,6 @@ class ReceivedRequest(InferenceRequest):
 
     def set_release_flags(self, flags: int) -> None:
         """Say what happens after ``execute``: whether the request is done, or is executed once more."""
-        if flags not in (RELEASE_ALL, RELEASE_RESCHEDULE):
-            raise TritonModelException(f"Unable to release the request. Unsupported flag {flags} provided.")
         self._release = flags
 
     def _started(self, *, decoupled: bool) -> Any:  # noqa: ARG002 - refuses either way

@@ -10,6 +10,9 @@ from windlass.config.datatypes import of_array
 
 Array = np.ndarray[Any, Any]
 
+# Complex numbers, dates and times, and texts of one size for all elements.
+_NOT_CARRIED = "cMmU"
+
 
 class Tensor:
     """A named array. It is not copied: what a model returns must stay as it is until it has been sent."""
@@ -19,8 +22,12 @@ class Tensor:
     def __init__(self, name: str, array: Array) -> None:
         if not name:
             raise TritonModelException("Tensor name cannot be an empty string.")
+        if not isinstance(array, np.ndarray):
+            array = np.asarray(array)
+        if array.dtype.kind in _NOT_CARRIED:
+            raise TritonModelException("NumPy dtype is not supported.")
         self._name = name
-        self._array = array if isinstance(array, np.ndarray) else np.asarray(array)
+        self._array = array
 
     def name(self) -> str:
         """Return the name."""
