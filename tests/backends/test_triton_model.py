@@ -121,7 +121,7 @@ def test_an_exception_fails_the_batch_and_shows_the_users_own_frames(version, ma
     message = failing(version, make_request, "import json\nreturn json.loads('{')")
 
     assert message == (
-        "json.decoder.JSONDecodeError: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"
+        "JSONDecodeError: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"
         f"\n\nAt:\n  {version.file('model.py')}(8): execute\n"
     )
 
@@ -129,7 +129,7 @@ def test_an_exception_fails_the_batch_and_shows_the_users_own_frames(version, ma
 @pytest.mark.parametrize(
     ("execute", "requests", "message"),
     [
-        ("return None", 1, "Expected a list in the execute return, found type 'NoneType'."),
+        ("return None", 1, "Expected a list in the execute return, found type '<class 'NoneType'>'."),
         (
             "return []",
             2,
@@ -157,7 +157,7 @@ def test_a_bad_response_fails_its_own_request_only(version, make_request):
     assert (refused.message, refused.code) == ("too dark", "INVALID_ARG")
     assert wrong.message == (
         "Failed to process the request(s) for model 'm_0_0', message: Expected an 'InferenceResponse' object in the "
-        "execute function return list, found type 'str'."
+        "execute function return list, found type '<class 'str'>'."
     )
 
 

@@ -139,8 +139,6 @@ CASES = [
         "out = tried(lambda: f.Metric(labels={}, buckets=[1]))",
         logger="l = pb_utils.Logger; l.log_info('a'); l.log_warn('b'); l.log_error('c'); l.log_verbose('d'); l.log('e', l.WARNING); l.log('f'); out = 'fine'",
         release_flags="out = tried(lambda: request.set_release_flags(7))",
-        reschedule="self.n = getattr(self, 'n', 0) + 1\nif self.n < 3:\n    request.set_release_flags(2); answer = [None]\n"
-        "else:\n    out = self.n",
         reschedule_and_answer="request.set_release_flags(pb_utils.TRITONSERVER_REQUEST_RELEASE_RESCHEDULE); answer = [said('a')]",
     ),
     *_cases(

@@ -25,6 +25,9 @@ pytestmark = [
     ),
 ]
 
+# The real server did not outlive a case.
+ENDED = 0
+
 
 def write_models(folder: Path) -> None:
     for name, (source, config) in MODELS.items():
@@ -58,10 +61,13 @@ def without_places(text: str) -> str:
 
 def test_models_see_what_they_see_under_the_real_triton(tmp_path: Path) -> None:
     answers = {which: ask_all(which, tmp_path) for which in ("triton", "windlass")}
+
+    assert all(status != ENDED for status, _ in answers["windlass"].values())
+    assert sum(status == ENDED for status, _ in answers["triton"].values()) < len(CASES) / 10
     different = [
         f"{name}\n    triton:   {theirs}\n    windlass: {answers['windlass'][name]}"
         for name, theirs in answers["triton"].items()
-        if theirs != answers["windlass"][name]
+        if theirs != answers["windlass"][name] and theirs[0] != ENDED
     ]
     assert not different, f"{len(different)} of {len(CASES)} answers differ:\n" + "\n".join(different)
 
@@ -77,7 +83,7 @@ def ask_all(which: str, folder: Path) -> dict[str, Any]:
                     answers[case.name] = ask(port, case)
                 except (OSError, http.client.HTTPException) as error:
                     if case.name in tried:
-                        answers[case.name] = (0, type(error).__name__)
+                        answers[case.name] = (ENDED, type(error).__name__)
                     tried.append(case.name)
                     break
     return answers
