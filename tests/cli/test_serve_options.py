@@ -72,6 +72,17 @@ def test_a_truth_value_may_stand_alone_wherever_it_stands():
         values("models", "--exit-on-error=maybe")
 
 
+def test_the_cache_is_told_its_size_in_either_way():
+    assert settings("--cache-config", "local,size=1048576").cache_bytes == 1 << 20
+    assert settings("--response-cache-byte-size=512").cache_bytes == 512
+    with pytest.raises(UsageError, match="there is no cache `redis`"):
+        settings("--cache-config=redis,host=localhost")
+    with pytest.raises(UsageError, match="expected `local,size=BYTES`, got `local,size=much`"):
+        settings("--cache-config=local,size=much")
+    with pytest.raises(UsageError, match="exclude each other"):
+        settings("--cache-config=local,size=1", "--response-cache-byte-size=1")
+
+
 def test_both_spellings_of_values_mean_the_same():
     assert settings("--http-port=81", "--id=x") == settings("--http-port", "81", "--id", "x")
 

@@ -105,6 +105,16 @@ def test_both_spellings_of_json_are_read():
             "instance group m_0 of model m has kind KIND_CPU but specifies one or more GPUs",
         ),
         (MODEL + "sequence_batching {}", "sequence batching is not offered by this version of windlass"),
+        (
+            MODEL + "response_cache { enable: true } sequence_batching {}",
+            "Response Cache does not currently support model m with sequence batching scheduler. Please disable the "
+            "response cache.",
+        ),
+        (
+            MODEL + "response_cache { enable: true } model_transaction_policy { decoupled: true }",
+            "Response Cache does not currently support model m with 'decoupled' transaction policy. Please disable the "
+            "response cache.",
+        ),
     ],
 )
 def test_a_configuration_that_means_nothing_is_refused(text, message):

@@ -15,7 +15,7 @@
 //! `shared_memory` is where clients on the same machine keep tensors, and `classification` names the best of an output for clients that
 //! want no more of it.
 //!
-//! A version may be an `ensemble`: its requests run through other models.
+//! A version may be an `ensemble`: its requests run through other models. `cache` keeps answers for requests that are asked again.
 //!
 //! Model code reaches the server through `host`; `local_host` is the server for code in its own process.
 //!
@@ -25,6 +25,7 @@
 
 pub mod batch;
 mod batcher;
+pub mod cache;
 pub mod catalog;
 pub mod classification;
 pub mod control;

@@ -85,6 +85,34 @@ const SERIES: &[Series] = &[
     },
 ];
 
+/// Told of models whose answers are kept, and of no others.
+const CACHE: &[Series] = &[
+    Series {
+        name: "nv_cache_num_hits_per_model",
+        help: "Number of cache hits per model",
+        kind: "counter",
+        value: |_, totals| totals.cache_hit.count as f64,
+    },
+    Series {
+        name: "nv_cache_hit_duration_per_model",
+        help: "Total cache hit duration per model, in microseconds",
+        kind: "counter",
+        value: |_, totals| microseconds(totals.cache_hit.ns),
+    },
+    Series {
+        name: "nv_cache_num_misses_per_model",
+        help: "Number of cache misses per model",
+        kind: "counter",
+        value: |_, totals| totals.cache_miss.count as f64,
+    },
+    Series {
+        name: "nv_cache_miss_duration_per_model",
+        help: "Total cache miss (insert+lookup) duration per model, in microseconds",
+        kind: "counter",
+        value: |_, totals| microseconds(totals.cache_miss.ns),
+    },
+];
+
 /// A histogram read off the totals of a version.
 struct Distribution {
     name: &'static str,
@@ -113,7 +141,7 @@ const DISTRIBUTIONS: &[Distribution] = &[
 /// Every metric's name and what it tells, for the reference in the documentation.
 pub fn catalogue() -> Vec<(&'static str, &'static str, &'static str)> {
     let failure = ("nv_inference_request_failure", "counter", FAILURE_HELP);
-    let series = SERIES.iter().map(|series| (series.name, series.kind, series.help));
+    let series = SERIES.iter().chain(CACHE).map(|series| (series.name, series.kind, series.help));
     let distributions = DISTRIBUTIONS.iter().map(|row| (row.name, "histogram", row.help));
     series.chain([failure]).chain(distributions).collect()
 }
@@ -125,9 +153,11 @@ pub(crate) fn page(models: &[Arc<Model>]) -> String {
     let read: Vec<(String, &Arc<Model>, Totals)> =
         models.iter().map(|model| (labels(model), model, model.statistics.lock().clone())).collect();
     let mut page = String::with_capacity(1024 + read.len() * 4096);
-    for series in SERIES {
+    let cached = read.iter().any(|(_, model, _)| model.is_cached());
+    for series in SERIES.iter().chain(CACHE.iter().filter(|_| cached)) {
         head(&mut page, series.name, series.help, series.kind);
-        for (labels, model, totals) in &read {
+        let told = |model: &Model| model.is_cached() || !series.name.starts_with("nv_cache_");
+        for (labels, model, totals) in read.iter().filter(|(_, model, _)| told(model)) {
             let _ = writeln!(page, "{}{{{labels}}} {}", series.name, (series.value)(model, totals));
         }
     }

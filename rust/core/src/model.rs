@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::cache::{Cache, Share};
 use crate::catalog::Catalog;
 use crate::dynamic::Dynamic;
 use crate::ensemble::Ensemble;
@@ -38,6 +39,8 @@ pub struct Model {
     /// How long it took to load.
     pub load_time: Duration,
     engine: Engine,
+    /// Where answers are kept, for a version that asks for it.
+    cache: Option<Arc<Share>>,
     /// Its instances in processes of their own.
     remotes: Vec<Arc<dyn RemoteInstance>>,
     /// Whether every batch has the same shapes, so that requests need not be compared.
@@ -69,7 +72,7 @@ impl Model {
             instances.into_iter().enumerate().map(|(number, instance)| Worker::new(number, instance)).collect();
         let scheduler = Arc::new(Scheduler::new(&spec, line, Arc::clone(&statistics), Arc::clone(home), workers));
         let uniform = spec.inputs.iter().all(|input| !input.optional && !input.dims.contains(&-1));
-        Self { spec, statistics, load_time, engine: Engine::Queue(scheduler), remotes, uniform }
+        Self { spec, statistics, load_time, engine: Engine::Queue(scheduler), cache: None, remotes, uniform }
     }
 
     /// A version that is answered by other models, which are found in the catalog.
@@ -80,7 +83,20 @@ impl Model {
         let statistics = Arc::new(Statistics::default());
         let ensemble = Ensemble::new(&spec, &statistics, catalog)?;
         let engine = Engine::Ensemble(Arc::new(ensemble));
-        Ok(Self { spec, statistics, load_time, engine, remotes: Vec::new(), uniform: true })
+        Ok(Self { spec, statistics, load_time, engine, cache: None, remotes: Vec::new(), uniform: true })
+    }
+
+    /// The version with a cache for its answers, when its configuration asks for one.
+    #[must_use]
+    pub fn with_cache(mut self, cache: &Arc<Cache>) -> Self {
+        let wanted = self.spec.config.response_cache.as_ref().is_some_and(|policy| policy.enable);
+        self.cache = wanted.then(|| Arc::new(Share::new(cache, &self.spec)));
+        self
+    }
+
+    /// Whether answers of it are kept.
+    pub fn is_cached(&self) -> bool {
+        self.cache.is_some()
     }
 
     /// Checks a request and takes it into the queue. `reactor` is where its connection lives.
@@ -89,10 +105,41 @@ impl Model {
     /// `INVALID_ARG` for a request that does not fit the model, `UNAVAILABLE` when the queue is full or the version is being unloaded.
     pub fn submit(&self, request: Request, reactor: &Arc<Reactor>) -> Result<Pending> {
         let rows = self.admit(&request)?;
+        match &self.cache {
+            Some(cache) => self.remember(cache, request, rows, reactor),
+            None => self.start(request, rows, reactor),
+        }
+    }
+
+    fn start(&self, request: Request, rows: usize, reactor: &Arc<Reactor>) -> Result<Pending> {
         match &self.engine {
             Engine::Queue(scheduler) => self.enqueue(scheduler, request, rows, reactor),
             Engine::Ensemble(ensemble) => ensemble.submit(request, rows, reactor),
         }
+    }
+
+    /// Answers what was asked before, without the queue; keeps the answer to what was not.
+    fn remember(&self, cache: &Arc<Share>, request: Request, rows: usize, reactor: &Arc<Reactor>) -> Result<Pending> {
+        let arrived = Instant::now();
+        let key = cache.key(&request);
+        let found = cache.find(&key, &request);
+        let looking = arrived.elapsed();
+        if let Some(response) = found {
+            self.statistics.lock().hit(looking, looking);
+            return Ok(Pending::answered(Ok(response)));
+        }
+        let pending = self.start(request, rows, reactor)?;
+        self.statistics.lock().missed(looking);
+        let (cache, statistics) = (Arc::clone(cache), Arc::clone(&self.statistics));
+        Ok(Pending::driven(|reply| async move {
+            let answer = pending.await;
+            if let Ok(response) = &answer {
+                let before = Instant::now();
+                cache.keep(key, response);
+                statistics.lock().kept(looking, before.elapsed());
+            }
+            reply.send(answer);
+        }))
     }
 
     fn enqueue(

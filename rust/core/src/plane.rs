@@ -10,6 +10,7 @@ use std::{fmt, io};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use crate::cache::Cache;
 use crate::catalog::{Catalog, IndexEntry, State};
 use crate::control::{Control, ControlParameter};
 use crate::crew::Crew;
@@ -68,6 +69,8 @@ pub struct Settings {
     pub strict_readiness: bool,
     /// Whether clients may keep tensors in shared memory.
     pub client_shm: bool,
+    /// Bytes of answers kept for models that ask for it; 0 keeps none.
+    pub cache_bytes: usize,
 }
 
 /// The addresses that are served, with the ports that were free.
@@ -86,6 +89,7 @@ pub struct Plane {
     settings: Settings,
     pub(crate) catalog: Arc<Catalog>,
     regions: Arc<Regions>,
+    cache: Option<Arc<Cache>>,
     control: Arc<dyn Control>,
     phase: AtomicU8,
     /// How many processes were taken over, to spread them.
@@ -117,10 +121,12 @@ enum Phase {
 impl Plane {
     /// A plane that serves nothing yet.
     pub fn new(settings: Settings, control: Arc<dyn Control>) -> Self {
+        let cache = (settings.cache_bytes > 0).then(|| Arc::new(Cache::new(settings.cache_bytes)));
         Self {
             regions: Arc::new(Regions::new(settings.client_shm)),
             settings,
             catalog: Arc::default(),
+            cache,
             control,
             phase: AtomicU8::new(Phase::Starting as u8),
             adopted: AtomicUsize::new(0),
@@ -177,11 +183,15 @@ impl Plane {
     /// # Errors
     /// `INVALID_ARG` for an ensemble without steps.
     pub fn publish(&self, spec: Arc<Spec>, instances: Vec<Executor>, load_time: Duration) -> Result<()> {
-        let model = Arc::new(if spec.is_ensemble() {
+        let mut model = if spec.is_ensemble() {
             Model::ensemble(spec, Arc::downgrade(&self.catalog), load_time)?
         } else {
             Model::new(spec, instances, load_time, &self.home)
-        });
+        };
+        if let Some(cache) = &self.cache {
+            model = model.with_cache(cache);
+        }
+        let model = Arc::new(model);
         if let Some(old) = self.catalog.publish(model) {
             old.stop();
             old.settle(Duration::from_secs(60));

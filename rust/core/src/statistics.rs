@@ -161,6 +161,10 @@ pub struct Totals {
     pub compute_infer: Total,
     /// Taking the outputs apart, per request.
     pub compute_output: Total,
+    /// Answers found in the cache, and how long looking took.
+    pub cache_hit: Total,
+    /// Answers that were not, and how long looking and keeping took.
+    pub cache_miss: Total,
     /// By batch size, in rows.
     pub batches: BTreeMap<usize, BatchTotals>,
     /// By the place among the answers to its request.
@@ -187,6 +191,8 @@ impl Default for Totals {
             compute_input: Total::default(),
             compute_infer: Total::default(),
             compute_output: Total::default(),
+            cache_hit: Total::default(),
+            cache_miss: Total::default(),
             batches: BTreeMap::new(),
             responses: Vec::new(),
             failures: [0; 4],
@@ -240,6 +246,26 @@ impl Totals {
             &mut totals.success
         };
         kind.add(1, took);
+    }
+
+    /// One request that was answered from the cache.
+    pub fn hit(&mut self, whole: Duration, looking: Duration) {
+        self.success.add(1, whole);
+        self.queue.add(1, Duration::ZERO);
+        self.cache_hit.add(1, looking);
+        self.latency.observe(whole.as_secs_f64(), 1);
+        self.queue_time.observe(0.0, 1);
+    }
+
+    /// One request whose answer was not in the cache.
+    pub fn missed(&mut self, looking: Duration) {
+        self.cache_miss.add(1, looking);
+    }
+
+    /// Its answer was kept. What the cache costs is part of the request.
+    pub fn kept(&mut self, looking: Duration, keeping: Duration) {
+        self.cache_miss.ns += keeping.as_nanos() as u64;
+        self.success.ns += (looking + keeping).as_nanos() as u64;
     }
 
     /// One request that was admitted and failed.

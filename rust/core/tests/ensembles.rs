@@ -4,7 +4,7 @@ mod pipeline;
 
 use std::time::Duration;
 
-use pipeline::{Pipeline, Steps, floats, request};
+use pipeline::{Named, Pipeline, Steps, floats, request};
 use tokio::time::Instant;
 use windlass_core::error::Code;
 use windlass_core::request::{Correlation, FLAG_SEQUENCE_START, Parameter};
@@ -162,17 +162,11 @@ async fn a_client_that_goes_away_takes_its_steps_with_it() {
 
     let gone = served.submit("chain", request(&[1.0])).expect("a good request");
     drop(gone);
-    served.ask("one", request_of_step(2.0)).await.expect("a good answer");
+    served.ask("one", request(&[2.0]).named("IN")).await.expect("a good answer");
 
     assert_eq!(served.executions("one"), 1, "only the request that was waited for");
     assert_eq!(served.executions("two"), 0);
     assert_eq!(served.totals("chain").failures, [0, 0, 0, 1]);
-}
-
-fn request_of_step(value: f32) -> windlass_core::request::Request {
-    let mut asked = request(&[value]);
-    asked.inputs[0].name = "IN".into();
-    asked
 }
 
 #[tokio::test(start_paused = true)]

@@ -30,7 +30,7 @@ impl PyPlane {
     #[new]
     #[pyo3(signature = (control, *, name, version, http, grpc, metrics, reuse_http_port = false,
         reuse_grpc_port = false, grpc_settings = None, reactors = 0, http_max_input_bytes = 67_108_864, strict_readiness = true,
-        client_shm = false))]
+        client_shm = false, cache_bytes = 0))]
     #[allow(clippy::too_many_arguments, clippy::fn_params_excessive_bools)] // the keywords of a constructor
     fn new(
         control: Py<PyAny>,
@@ -46,6 +46,7 @@ impl PyPlane {
         http_max_input_bytes: usize,
         strict_readiness: bool,
         client_shm: bool,
+        cache_bytes: usize,
     ) -> Self {
         let settings = Settings {
             name,
@@ -60,6 +61,7 @@ impl PyPlane {
             http_max_input_bytes,
             strict_readiness,
             client_shm,
+            cache_bytes,
         };
         Self(Arc::new(Plane::new(settings, Arc::new(PythonControl(control)))))
     }

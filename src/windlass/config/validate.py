@@ -42,6 +42,7 @@ def _faults(config: ModelConfig) -> Iterator[str]:
     for group in config.instance_group:
         yield from (f"instance group {group.name} of model {config.name} {fault}" for fault in _instances(group))
     yield from ensemble_faults(config)
+    yield from _cache(config)
     yield from _not_offered(config)
 
 
@@ -135,6 +136,16 @@ def _instances(group: ModelInstanceGroup) -> Iterator[str]:
         yield "has kind KIND_CPU but specifies one or more GPUs"
     if group.kind == ModelInstanceGroup.KIND_MODEL and group.gpus:
         yield "has kind KIND_MODEL but specifies one or more GPUs"
+
+
+def _cache(config: ModelConfig) -> Iterator[str]:
+    if not config.response_cache.enable:
+        return
+    refusal = f"Response Cache does not currently support model {config.name} with"
+    if config.WhichOneof("scheduling_choice") == "sequence_batching":
+        yield f"{refusal} sequence batching scheduler. Please disable the response cache."
+    if config.model_transaction_policy.decoupled:
+        yield f"{refusal} 'decoupled' transaction policy. Please disable the response cache."
 
 
 def _not_offered(config: ModelConfig) -> Iterator[str]:

@@ -29,8 +29,9 @@ class ServerSettings:
     only, or all with ``*``, and obey the network). In the other modes ``models``, if any, are all that is served.
 
     ``config_name`` chooses ``configs/<name>.pbtxt`` of the models that have it. Without ``complete_config`` nothing is
-    added to a configuration that its writer left out. ``client_shm`` lets
-    clients on the same machine keep tensors in shared memory. A door without an address of its own is at ``host``.
+    added to a configuration that its writer left out. ``client_shm`` lets clients on the same machine keep tensors in
+    shared memory. ``cache_bytes`` of answers are kept for models with a ``response_cache``. A door without an address
+    of its own is at ``host``.
     """
 
     host: str = "127.0.0.1"
@@ -52,6 +53,7 @@ class ServerSettings:
     exit_timeout_s: float = 30.0
     strict_readiness: bool = True
     client_shm: bool = False
+    cache_bytes: int = 0
     http_max_input_bytes: int = 64 << 20
     reactors: int = 0
     load_threads: int = 4
@@ -96,6 +98,7 @@ class Server:
             http_max_input_bytes=settings.http_max_input_bytes,
             strict_readiness=settings.strict_readiness,
             client_shm=settings.client_shm,
+            cache_bytes=settings.cache_bytes,
         )
         try:
             self.addresses = plane.listen()

@@ -16,7 +16,8 @@ use windlass_core::plane::{Plane, Settings};
 use windlass_core::proto::inference::model_config::SchedulingChoice;
 use windlass_core::proto::inference::model_ensembling::Step;
 use windlass_core::proto::inference::{
-    ModelConfig, ModelDynamicBatching, ModelEnsembling, ModelInput, ModelOutput, ModelTransactionPolicy,
+    ModelConfig, ModelDynamicBatching, ModelEnsembling, ModelInput, ModelOutput, ModelResponseCache,
+    ModelTransactionPolicy,
 };
 use windlass_core::reactor::Reactor;
 use windlass_core::request::{Request, Response};
@@ -117,6 +118,11 @@ impl Steps {
         self
     }
 
+    pub(crate) fn cached(mut self) -> Self {
+        self.0 = cached(self.0);
+        self
+    }
+
     pub(crate) fn with_optional(mut self, input: &str) -> Self {
         self.0.input.iter_mut().filter(|declared| declared.name == input).for_each(|declared| declared.optional = true);
         self
@@ -160,7 +166,10 @@ pub(crate) struct Pipeline {
 
 impl Pipeline {
     pub(crate) fn new() -> Self {
-        let settings = Settings { name: "test".into(), ..Settings::default() };
+        Self::with(Settings::default())
+    }
+
+    pub(crate) fn with(settings: Settings) -> Self {
         Self { plane: Arc::new(Plane::new(settings, Arc::new(Nobody))), seen: HashMap::new() }
     }
 
@@ -179,6 +188,16 @@ impl Pipeline {
 
     pub(crate) fn adder(self, name: &str, number: f32) -> Self {
         self.model(config(name, &["IN"], &["OUT"]), Kind::Add(number))
+    }
+
+    /// Adds a number; its answers are kept.
+    pub(crate) fn cached(self, name: &str, number: f32) -> Self {
+        self.model(cached(config(name, &["IN"], &["OUT"])), Kind::Add(number))
+    }
+
+    /// Fails, and would have its answers kept.
+    pub(crate) fn cached_failure(self, name: &str) -> Self {
+        self.model(cached(config(name, &["IN"], &["OUT"])), Kind::Fail)
     }
 
     /// Adds nothing, after waiting so long for company.
@@ -244,6 +263,10 @@ fn decoupled(config: ModelConfig) -> ModelConfig {
     ModelConfig { model_transaction_policy: Some(ModelTransactionPolicy { decoupled: true }), ..config }
 }
 
+fn cached(config: ModelConfig) -> ModelConfig {
+    ModelConfig { response_cache: Some(ModelResponseCache { enable: true }), ..config }
+}
+
 /// Models in service.
 pub(crate) struct Served {
     pub(crate) plane: Arc<Plane>,
@@ -254,6 +277,14 @@ pub(crate) struct Served {
 impl Served {
     pub(crate) fn model(&self, name: &str) -> Arc<Model> {
         self.plane.model(name, "").expect("it is served")
+    }
+
+    /// The same plane with further models, or with others under the same names.
+    pub(crate) async fn again(self, change: impl FnOnce(Pipeline) -> Pipeline + Send + 'static) -> Self {
+        let Self { plane, reactor, seen } = self;
+        let change = move || change(Pipeline { plane, seen });
+        let Pipeline { plane, seen } = tokio::task::spawn_blocking(change).await.expect("no panic");
+        Self { plane, reactor, seen }
     }
 
     pub(crate) fn submit(&self, model: &str, request: Request) -> Result<Pending> {
@@ -301,6 +332,18 @@ impl Served {
 /// Rows of one FP32 for `x`.
 pub(crate) fn request(rows: &[f32]) -> Request {
     Request { inputs: vec![tensor("x", rows, vec![rows.len() as i64, 1])], ..Request::default() }
+}
+
+pub(crate) trait Named {
+    /// The same with another name for its only input.
+    fn named(self, name: &str) -> Self;
+}
+
+impl Named for Request {
+    fn named(mut self, name: &str) -> Self {
+        self.inputs[0].name = Name::from(name);
+        self
+    }
 }
 
 pub(crate) fn tensor(name: &str, values: &[f32], shape: Vec<i64>) -> Tensor {

@@ -1,6 +1,6 @@
 """What ``windlass serve`` can be told, one file for each noun: its options, and what they set up in the server."""
 
-from windlass.cli.options import backends, control, grpc, metrics, repository, rest, server, tritonserver
+from windlass.cli.options import backends, cache, control, grpc, metrics, repository, rest, server, tritonserver
 from windlass.cli.options.option import Section
 
 SECTIONS: tuple[Section, ...] = (
@@ -11,6 +11,7 @@ SECTIONS: tuple[Section, ...] = (
     grpc.SECTION,
     metrics.SECTION,
     backends.SECTION,
+    cache.SECTION,
     tritonserver.WITHOUT_EFFECT,
     tritonserver.NOT_OFFERED,
 )

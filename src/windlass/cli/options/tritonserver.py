@@ -64,8 +64,6 @@ REFUSED = {
     "--model-namespacing": "give models in different repositories different names",
     "--grpc-use-ssl": "terminate TLS in a proxy in front",
     "--grpc-use-ssl-mutual": "terminate TLS in a proxy in front",
-    "--cache-config": "the response cache is not offered by this version",
-    "--response-cache-byte-size": "the response cache is not offered by this version",
     "--rate-limit": "limit instances with `instance_group`",
     "--trace-config": "traces are not offered by this version",
     "--trace-file": "traces are not offered by this version",

@@ -99,9 +99,8 @@ fn statistics(spec: &Spec, totals: &Totals) -> proto::ModelStatistics {
             compute_input: duration(totals.compute_input),
             compute_infer: duration(totals.compute_infer),
             compute_output: duration(totals.compute_output),
-            // Without a response cache there is nothing to hit or miss; clients expect the members.
-            cache_hit: duration(Total::default()),
-            cache_miss: duration(Total::default()),
+            cache_hit: duration(totals.cache_hit),
+            cache_miss: duration(totals.cache_miss),
         }),
         batch_stats: totals.batches.iter().map(batch).collect(),
         ..proto::ModelStatistics::default()

@@ -113,9 +113,8 @@ fn model_statistics(out: &mut BytesMut, model: &Model, totals: &Totals) {
         ("compute_input", totals.compute_input),
         ("compute_infer", totals.compute_infer),
         ("compute_output", totals.compute_output),
-        // Without a response cache there is nothing to hit or miss; clients expect the members.
-        ("cache_hit", Total::default()),
-        ("cache_miss", Total::default()),
+        ("cache_hit", totals.cache_hit),
+        ("cache_miss", totals.cache_miss),
     ] {
         out.put_u8(b',');
         total(out, name, value);
