@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::isolated::segment::Loan;
+
 /// A name shared by everything that speaks of one tensor or model; cloning copies a pointer.
 pub type Name = Arc<str>;
 
@@ -101,6 +103,8 @@ pub enum Data {
     Unique(BytesMut),
     /// Others may hold the same bytes: read only.
     Shared(Bytes),
+    /// In memory that is shared with another process, which does not touch them: a model may write in place.
+    Lent(Loan),
 }
 
 impl Data {
@@ -109,6 +113,7 @@ impl Data {
         match self {
             Self::Unique(bytes) => bytes,
             Self::Shared(bytes) => bytes,
+            Self::Lent(loan) => loan.as_ref(),
         }
     }
 
@@ -127,6 +132,7 @@ impl Data {
         match self {
             Self::Unique(bytes) => bytes,
             Self::Shared(bytes) => bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..])),
+            Self::Lent(loan) => BytesMut::from(loan.as_ref()),
         }
     }
 
@@ -143,6 +149,7 @@ impl Data {
         match self {
             Self::Unique(bytes) => bytes.freeze(),
             Self::Shared(bytes) => bytes,
+            Self::Lent(loan) => Bytes::from_owner(loan),
         }
     }
 }

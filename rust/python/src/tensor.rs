@@ -13,6 +13,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList, PyString};
+use windlass_core::isolated::segment::Loan;
 use windlass_core::tensor::{Data, DataType, Name, Shape, Tensor, byte_strings};
 
 /// Outputs up to this size are copied: holding on to a Python object costs more.
@@ -21,11 +22,29 @@ const COPY_BYTES: usize = 16 * 1024;
 /// References to an output that nobody but its result holds: the result's own, and the one we look through.
 const RESULT_REFERENCES: isize = 2;
 
-/// The memory behind an input array.
+/// The memory behind an input array, of one kind or the other. Never touched from Rust again: numpy owns what it shows.
 #[pyclass(frozen, module = "windlass._plane")]
 struct Memory {
-    /// Never touched from Rust again: numpy owns what it shows.
     _bytes: BytesMut,
+    _loan: Option<Loan>,
+}
+
+impl Memory {
+    /// The memory of a tensor whose elements have that size, and where it begins: at an address that suits them.
+    fn of(data: Data, size: usize) -> (Self, *mut u8) {
+        let mut bytes = match data {
+            Data::Lent(mut loan) => {
+                let address = loan.as_mut_ptr();
+                return (Self { _bytes: BytesMut::new(), _loan: Some(loan) }, address);
+            }
+            data => data.into_unique(),
+        };
+        if !(bytes.as_ptr() as usize).is_multiple_of(size) {
+            bytes = BytesMut::from(&bytes[..]);
+        }
+        let address = bytes.as_mut_ptr();
+        (Self { _bytes: bytes, _loan: None }, address)
+    }
 }
 
 /// numpy's description of a data type.
@@ -53,16 +72,13 @@ pub(crate) fn to_array(py: Python<'_>, tensor: Tensor) -> PyResult<Bound<'_, PyA
         return strings_to_array(py, &tensor);
     }
     let size = tensor.data_type.size().unwrap_or(1);
-    let mut bytes = tensor.data.into_unique();
-    if !(bytes.as_ptr() as usize).is_multiple_of(size) {
-        bytes = BytesMut::from(&bytes[..]);
-    }
-    let address = bytes.as_mut_ptr().cast::<c_void>();
-    let memory = Bound::new(py, Memory { _bytes: bytes })?.into_any();
+    let (memory, address) = Memory::of(tensor.data, size);
+    let address = address.cast::<c_void>();
+    let memory = Bound::new(py, memory)?.into_any();
     let mut dims: Vec<npyffi::npy_intp> = tensor.shape.iter().map(|&size| size as npyffi::npy_intp).collect();
     let descriptor = descriptor(py, tensor.data_type)?.clone();
     // SAFETY: the data type and the dimensions were checked to fill the buffer exactly; its address stays, since the buffer is heap
-    // memory owned by `memory`, which the array keeps alive; nobody else reads or writes it. The two calls take over the references to the
+    // or shared memory owned by `memory`, which the array keeps alive; nobody else reads or writes it. The two calls take over the references to the
     // descriptor and to the memory.
     unsafe {
         let array = PY_ARRAY_API.PyArray_NewFromDescr(

@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::host::{Respond, Task};
 use crate::instance::{Execution, Outcome, Outputs};
 use crate::isolated::convert::{Receiver, Sender, failure, read_failure};
-use crate::isolated::ring::{Inlet, Outlet};
+use crate::isolated::segment::{Inlet, Outlet};
 use crate::isolated::wire;
 use crate::proto::isolated::{self as proto, call, outcome, returned, to_process, to_server};
 use crate::request::Request;
@@ -236,7 +236,7 @@ impl Channel {
 
     fn sort(self: &Arc<Self>, reader: &mut Reader) -> io::Result<()> {
         while let Some(message) = wire::take::<proto::ToProcess>(&mut reader.input)? {
-            let mut receiver = Receiver(&mut reader.outlet);
+            let receiver = Receiver { outlet: &reader.outlet, borrows: true };
             match message.kind {
                 Some(to_process::Kind::Batch(batch)) => {
                     let errand = |request| {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::error::{Code, Error, Result};
 use crate::instance::Outputs;
-use crate::isolated::ring::{Inlet, Outlet};
+use crate::isolated::segment::{Inlet, Outlet};
 use crate::proto::isolated::{self as proto, answer, parameter, request, tensor};
 use crate::request::{Correlation, Parameter, Parameters, Request};
 use crate::tensor::{Data, DataType, Name, Tensor};
@@ -15,11 +15,15 @@ use crate::tensor::{Data, DataType, Name, Tensor};
 /// Tensors up to this size travel in the message: finding a place for them elsewhere costs more.
 const INLINE_BYTES: usize = 8 * 1024;
 
-/// Writes messages whose tensors may lie in a ring.
+/// Writes messages whose tensors may lie in shared memory.
 pub(super) struct Sender<'a>(pub &'a mut Inlet);
 
-/// Reads messages whose tensors may lie in a ring. Their order is the order in which they were written.
-pub(super) struct Receiver<'a>(pub &'a mut Outlet);
+/// Reads messages whose tensors may lie in shared memory.
+pub(super) struct Receiver<'a> {
+    pub outlet: &'a Outlet,
+    /// Whether the other side is trusted to leave a tensor alone that is used where it is.
+    pub borrows: bool,
+}
 
 impl Sender<'_> {
     fn tensor(&mut self, tensor: &Tensor) -> proto::Tensor {
@@ -28,7 +32,7 @@ impl Sender<'_> {
         let place = match (span, &tensor.data) {
             (Some(span), _) => tensor::Place::Span(span),
             (None, Data::Shared(bytes)) => tensor::Place::Inline(bytes.clone()),
-            (None, Data::Unique(bytes)) => tensor::Place::Inline(Bytes::copy_from_slice(bytes)),
+            (None, Data::Unique(_) | Data::Lent(_)) => tensor::Place::Inline(Bytes::copy_from_slice(data)),
         };
         proto::Tensor {
             name: tensor.name.to_string(),
@@ -74,11 +78,16 @@ impl Sender<'_> {
 }
 
 impl Receiver<'_> {
-    fn tensor(&mut self, tensor: proto::Tensor, name: Option<Name>) -> io::Result<Tensor> {
+    fn tensor(&self, tensor: proto::Tensor, name: Option<Name>) -> io::Result<Tensor> {
         let data = match tensor.place {
             Some(tensor::Place::Inline(bytes)) => bytes.into(),
             Some(tensor::Place::Span(span)) => {
-                self.0.take(span).ok_or_else(|| io::Error::other("a tensor outside of its ring"))?.into()
+                let data = if self.borrows {
+                    self.outlet.borrow(span).map(Data::Lent)
+                } else {
+                    self.outlet.take(span).map(Data::Unique)
+                };
+                data.ok_or_else(|| io::Error::other("a tensor outside of the shared memory"))?
             }
             None => Bytes::new().into(),
         };
@@ -90,7 +99,7 @@ impl Receiver<'_> {
     }
 
     /// A request, with its key and its rows.
-    pub(super) fn request(&mut self, request: proto::Request) -> io::Result<(u64, usize, Request)> {
+    pub(super) fn request(&self, request: proto::Request) -> io::Result<(u64, usize, Request)> {
         let inputs = request.inputs.into_iter().map(|tensor| self.tensor(tensor, None)).collect::<io::Result<_>>()?;
         let decoded = Request {
             id: request.id,
@@ -110,7 +119,7 @@ impl Receiver<'_> {
     }
 
     /// Outputs; those that the model declares get the names it declares them by.
-    pub(super) fn outputs(&mut self, outputs: proto::Outputs, names: &[Name]) -> io::Result<Outputs> {
+    pub(super) fn outputs(&self, outputs: proto::Outputs, names: &[Name]) -> io::Result<Outputs> {
         let known = |tensor: &proto::Tensor| names.iter().find(|name| ***name == tensor.name).cloned();
         let tensors = outputs.tensors.into_iter().map(|tensor| {
             let name = known(&tensor);
@@ -120,7 +129,7 @@ impl Receiver<'_> {
     }
 
     pub(super) fn answer(
-        &mut self,
+        &self,
         answer: Option<proto::Answer>,
         names: &[Name],
     ) -> io::Result<(Option<Result<Outputs>>, bool)> {

@@ -16,7 +16,7 @@ use crate::control::{Control, ControlParameter, Level};
 use crate::error::{Error, Result};
 use crate::host::{Host, MetricChange, MetricFamily, MetricKind, MetricName};
 use crate::isolated::convert::{failure, read_failure};
-use crate::isolated::ring::{self, Inlet, Outlet};
+use crate::isolated::segment::{self, Inlet, Outlet};
 use crate::isolated::wire;
 use crate::proto::isolated::{self as proto, call, metric_change, returned, to_process, to_server};
 
@@ -74,7 +74,7 @@ impl Process {
         let (program, arguments) =
             launch.command.split_first().ok_or_else(|| io::Error::other("a command without a program"))?;
         let (ours, theirs) = UnixStream::pair()?;
-        let (to_process, to_server) = (ring::memory()?, ring::memory()?);
+        let (to_process, to_server) = (segment::memory()?, segment::memory()?);
         let child = Command::new(program)
             .args(arguments)
             .envs(launch.environment.iter().cloned())

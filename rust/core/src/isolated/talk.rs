@@ -20,7 +20,7 @@ use crate::instance::{Execution, Job, Outcome, Outputs};
 use crate::isolated::convert::{Receiver, Sender, read_failure};
 use crate::isolated::link::{Conversation, End, Order, unhealthy};
 use crate::isolated::process::{Line, log, serve};
-use crate::isolated::ring::{Inlet, Outlet};
+use crate::isolated::segment::{Inlet, Outlet};
 use crate::isolated::wire;
 use crate::local_host::ask;
 use crate::proto::isolated::{self as proto, outcome, returned, to_process, to_server};
@@ -116,6 +116,11 @@ impl<'a> Talk<'a> {
         }
     }
 
+    /// What the process writes is copied: it may go on writing there.
+    fn receiver(&self) -> Receiver<'_> {
+        Receiver { outlet: &self.outlet, borrows: false }
+    }
+
     fn say(&mut self, kind: to_process::Kind) {
         wire::put(&mut self.output, &proto::ToProcess { kind: Some(kind) });
     }
@@ -179,7 +184,7 @@ impl<'a> Talk<'a> {
         for ((key, job), outcome) in (first_key..).zip(commission.jobs()).zip(done.outcomes) {
             outcomes.push(match outcome.kind {
                 Some(outcome::Kind::Answered(outputs)) => {
-                    Outcome::Answered(Receiver(&mut self.outlet).outputs(outputs, &self.own.outputs)?)
+                    Outcome::Answered(self.receiver().outputs(outputs, &self.own.outputs)?)
                 }
                 Some(outcome::Kind::Failed(failure)) => Outcome::Failed(read_failure(failure)),
                 Some(outcome::Kind::Rescheduled(flags)) => {
@@ -212,7 +217,7 @@ impl<'a> Talk<'a> {
     }
 
     fn response(&mut self, response: to_server::Response) -> io::Result<()> {
-        let (result, last) = Receiver(&mut self.outlet).answer(response.answer, &self.own.outputs)?;
+        let (result, last) = self.receiver().answer(response.answer, &self.own.outputs)?;
         if let Some(InFlight { commission, first_key }) = &mut self.batch
             && let Some(job) =
                 response.key.checked_sub(*first_key).and_then(|place| commission.jobs().get_mut(place as usize))
@@ -231,7 +236,7 @@ impl<'a> Talk<'a> {
     /// Asks another model on behalf of this one.
     fn infer(&mut self, infer: to_server::Infer) -> io::Result<()> {
         let request = infer.request.ok_or_else(|| io::Error::other("a question without a request"))?;
-        let (_, _, request) = Receiver(&mut self.outlet).request(request)?;
+        let (_, _, request) = self.receiver().request(request)?;
         let pending = self.own.catalog.upgrade().ok_or_else(Error::stopping).and_then(|catalog| {
             ask(&catalog, &self.own.reactor, &infer.model, infer.version, request, infer.decoupled)
         });
