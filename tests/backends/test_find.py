@@ -25,7 +25,7 @@ def test_an_unknown_one_is_an_error_that_names_those_there_are():
         find("fortran")
 
     assert failure.value.message.startswith("unable to find backend library for backend 'fortran'")
-    assert failure.value.hint == "there are onnxruntime, openvino, pytorch, python"
+    assert failure.value.hint == "there are ensemble, onnxruntime, openvino, pytorch, python"
 
 
 def test_the_package_imports_no_framework():
