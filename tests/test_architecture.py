@@ -25,7 +25,7 @@ ONLY = {
     "click": {"cli"},
     "rich": {"cli/output.py"},
     "httpx": {"client.py"},
-    "subprocess": set(),
+    "subprocess": {"backends/python/environment.py"},
 }
 
 

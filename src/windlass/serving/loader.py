@@ -220,8 +220,10 @@ class Loader:
         return Loaded(version, config, instances, time.perf_counter_ns() - started, named)
 
     def _launch(self, name: str, interpreter: str | None) -> Process:
-        """Start a process for an instance. It finds this very package, whatever else its interpreter has."""
+        """Start a process for an instance. It finds this very package; an environment of its own has it already."""
         command = [interpreter or sys.executable, "-m", "windlass.serving.worker"]
+        if interpreter:
+            return self._plane.process(name, command, {})
         path = [os.environ.get("PYTHONPATH", ""), str(Path(windlass.__file__).parent.parent)]
         return self._plane.process(name, command, {"PYTHONPATH": os.pathsep.join(filter(None, path))})
 

@@ -6,6 +6,7 @@ The server runs every instance in a process of its own, unless the parameter ``i
 from typing import TYPE_CHECKING
 
 from windlass.backends.backend import LoadContext, OpenedModel
+from windlass.backends.python import environment
 from windlass.backends.python.model_file import ModelFile
 
 if TYPE_CHECKING:
@@ -16,11 +17,16 @@ if TYPE_CHECKING:
 def open(context: LoadContext) -> OpenedModel:
     """Open a model: in a process of its own where there can be one."""
     if context.launch is None or not context.switch("isolated", default=True):
+        if source := environment.wanted(context):
+            raise context.failure(
+                f"{source} gives it an environment of its own, which it has in a process of its own only",
+                hint="leave out the parameter `isolated`",
+            )
         return open_here(context)
     from windlass.backends.isolated import IsolatedModel
 
     context.model_file("model.py")
-    return IsolatedModel(context, context.launch, None)
+    return IsolatedModel(context, context.launch, environment.interpreter(context))
 
 
 def open_here(context: LoadContext) -> "FunctionModel | TritonModel":
