@@ -17,7 +17,7 @@ WINDLASS = str(Path(sys.executable).with_name("windlass"))
 
 
 def windlass(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([WINDLASS, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([WINDLASS, *map(str, arguments)], capture_output=True, text=True, timeout=240, check=False)
 
 
 def test_help_lists_the_verbs_and_imports_no_framework():
@@ -75,7 +75,8 @@ def test_check_is_content_with_a_good_repository_and_cannot_check_none(repositor
     [
         ((), "no model repository was named"),
         (("/nothing",), "is no model repository"),
-        (("/nothing", "--cache-config=local,size=1"), "option `--cache-config` is not offered"),
+        (("/nothing", "--cache-config=redis,host=here"), "there is no cache `redis`"),
+        (("/nothing", "--allow-sagemaker=true"), "option `--allow-sagemaker` is not offered"),
     ],
 )
 def test_serve_says_what_it_cannot_do(arguments, text):
