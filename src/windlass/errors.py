@@ -41,6 +41,12 @@ class BackendError(WindlassError):
     code = "INTERNAL"
 
 
+class UnknownBackendError(BackendError):
+    """No backend of that name is there."""
+
+    code = "INVALID_ARG"
+
+
 class ModelLoadError(WindlassError):
     """A model asked for over the network or at start-up did not load."""
 

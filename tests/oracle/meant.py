@@ -46,6 +46,27 @@ MEANT: dict[str, Meant] = {
     ),
     r"REST different batches": Meant("the first input that disagrees is named; Triton's order is by chance", _refused),
     r'REST index index {"ready":7}': Meant("the newer server says what was expected", _refused),
+    r"REST (unloaded|with files|never known): GET (/versions/1)?/ready|REST version '[02]' ready|"
+    r"gRPC (unloaded|with files): ready 1": Meant(
+        "the newer server tells apart what is not known (404), not ready (400), and a version that is not (503)",
+        lambda theirs, ours: theirs[0] in (400, "OK") and ours[0] in (404, 503, "UNAVAILABLE"),
+    ),
+    r"(REST|gRPC) load: (configuration is (no JSON|empty|an array)|configuration of .*|another name|no version|"
+    r"files without a configuration|a file (above|elsewhere)|no name|spaces around|a path|a way up)": Meant(
+        "the newer server says what is wrong with a request; the installed one says that it found no model", _refused
+    ),
+    r"REST (load: (configuration is a number|a file that is a number|an unknown parameter.*|malformed|parameters are an array)|"
+    r"index: malformed)": Meant("a fault in JSON is the client's: 400 with the same text", _same_text),
+    r"REST unload: (malformed|dependents are a number)": Meant(
+        "a body that means nothing is refused; the installed server does not read it", _refused
+    ),
+    r"REST plain after a configuration": Meant(
+        "the newer server returns to the configuration on disk", lambda theirs, ours: ours[1]["max_batch_size"] == 8
+    ),
+    r"REST index: (not only ready|other members)": Meant(
+        "a model that came with a request stays in the index as unloaded, like every other",
+        lambda theirs, ours: theirs[1] == [row for row in ours[1] if row["name"] != "carried"],
+    ),
     r"gRPC negative shape|gRPC huge shape": Meant(
         "the newer server names the dimension; the installed one overflows", _refused
     ),

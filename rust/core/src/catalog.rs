@@ -86,8 +86,8 @@ impl Catalog {
             return ready.cloned().ok_or_else(|| Error::no_versions(name));
         }
         let number = parse_version(version)?;
-        let slot = entries.get(name).and_then(|entry| entry.versions.get(&number));
-        let slot = slot.ok_or_else(|| Error::unknown_version(name, number))?;
+        let entry = entries.get(name).ok_or_else(|| Error::unknown_model(name))?;
+        let slot = entry.versions.get(&number).ok_or_else(|| Error::unknown_version(name, number))?;
         slot.ready().cloned().ok_or_else(|| Error::not_ready(name, number))
     }
 

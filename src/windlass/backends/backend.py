@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 from windlass.backends.host import Host, Responder
 from windlass.config import ModelConfig
-from windlass.errors import BackendError
+from windlass.errors import BackendError, UnknownBackendError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -179,7 +179,7 @@ def find(name: str) -> Backend:
     for entry in entry_points(group=GROUP, name=name):
         return cast(Backend, entry.load())
     others = sorted(entry.name for entry in entry_points(group=GROUP))
-    raise BackendError(
+    raise UnknownBackendError(
         f"unable to find backend library for backend '{name}', try specifying runtime on the model configuration.",
         hint=f"there are {', '.join([*BUILT_IN, *others])}",
     )

@@ -86,7 +86,10 @@ def parse_json(text: str) -> ModelConfig:
     Raises ``ConfigError``.
     """
     try:
-        return json_format.Parse(text, ModelConfig())
+        members = json.loads(text)
+        if not isinstance(members, dict):
+            raise ConfigError(f"Invalid config override: expected an object, got {type(members).__name__}")
+        return json_format.ParseDict(members, ModelConfig())
     except (json_format.ParseError, RecursionError, ValueError) as error:
         raise ConfigError(f"Invalid config override: {error}") from None
 

@@ -35,6 +35,11 @@ def version_number(name: str) -> int | None:
     return int(digits[0])
 
 
+def model_file(backend: str, version_dir: Path) -> str:
+    """Return the file that a backend finds in a version; empty when there is none of the usual names."""
+    return next((file for file in MODEL_FILES.get(backend, ()) if (version_dir / file).exists()), "")
+
+
 def guess_backend(model_name: str, version_dir: Path | None) -> str | None:
     """Tell the backend from the files of a version, or else from a name like ``model.onnxruntime``."""
     if version_dir is not None:

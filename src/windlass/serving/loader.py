@@ -19,6 +19,7 @@ from windlass.config.ensemble import is_ensemble
 from windlass.config.model import backend_name
 from windlass.errors import ModelLoadError, WindlassError, code_prefix
 from windlass.repository import ModelEntry, labels, select
+from windlass.repository.layout import model_file
 from windlass.serving import memory
 from windlass.serving.ensembles import Ensembles, ranked
 from windlass.serving.reconcile import Mark, marks, reconcile
@@ -210,6 +211,7 @@ class Loader:
         context = LoadContext(entry.name, version, entry.path, path, written, settings, host, self._launch)
         opened = find(backend).open(context)
         config = normalise(opened.config if self._settings.complete else written, entry.name)
+        config.default_model_filename = config.default_model_filename or model_file(config.backend, path)
         errors = [finding for finding in validate(config, str(entry.config_path)) if finding.severity == "error"]
         if errors:
             raise ModelLoadError("; ".join(finding.message for finding in errors), where=str(entry.config_path))

@@ -44,6 +44,11 @@ def with_config(entry: ModelEntry, text: str) -> ModelEntry:
         config = parse_json(text)
     except ConfigError as error:
         raise ModelLoadError(error.message) from None
+    if config.name not in ("", entry.name):
+        raise ModelLoadError(
+            f"Invalid config override: unexpected directory name '{entry.name}' for model '{config.name}', "
+            "directory name must equal model name"
+        )
     config.name = entry.name
     if not config.backend and not config.platform and entry.config is not None:
         config.backend = entry.config.backend

@@ -71,7 +71,7 @@ fn what_cannot_be_loaded_is_told() {
         ("/v2/repository/models/broken/load", "", 500, "failed to load 'broken', failed to poll from model repository"),
         ("/v2/repository/models/m/load", "{", 400, "failed to parse the request JSON buffer: "),
         ("/v2/repository/models/m/load", r#"{"parameters":[]}"#, 400, "attempt to access JSON non-object as object"),
-        ("/v2/repository/models/m/load", r#"{"parameters":{"config":1.5}}"#, 400, "load parameter 'config'"),
+        ("/v2/repository/models/m/load", r#"{"parameters":{"config":1.5}}"#, 400, "attempt to access JSON non-string as string"),
         (
             "/v2/repository/models/m/load",
             r#"{"parameters":{"file:a":"no base64"}}"#,

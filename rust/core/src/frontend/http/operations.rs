@@ -179,24 +179,23 @@ pub(super) async fn load(plane: &Plane, model: &str, body: BytesMut) -> Result<R
 }
 
 fn load_parameters(body: &[u8]) -> Result<Vec<(String, ControlParameter)>> {
-    let mut parameters = Vec::new();
-    for (name, value) in parameters_of(body)? {
-        let fault = || Error::invalid(format!("load parameter '{name}' has an unexpected type"));
-        let value = match (value, name.starts_with("file:")) {
-            (Value::Text(text), true) => ControlParameter::Bytes(
-                base64(&text).ok_or_else(|| Error::invalid(format!("load parameter '{name}' is not valid base64")))?,
-            ),
-            (Value::Text(text), false) => ControlParameter::Text(text),
-            (Value::Bool(value), _) => ControlParameter::Bool(value),
-            (Value::Number(Number::Unsigned(value)), _) => {
-                ControlParameter::Int(i64::try_from(value).map_err(|_| fault())?)
-            }
-            (Value::Number(Number::Signed(value)), _) => ControlParameter::Int(value),
-            _ => return Err(fault()),
+    let parameter = |(name, value): (String, Value)| {
+        let Value::Text(text) = value else {
+            return Err(Error::invalid("attempt to access JSON non-string as string"));
         };
-        parameters.push((name, value));
-    }
-    Ok(parameters)
+        let value = if name.starts_with("file:") {
+            let bytes = base64(&text);
+            ControlParameter::Bytes(
+                bytes.ok_or_else(|| Error::invalid(format!("load parameter '{name}' is not valid base64")))?,
+            )
+        } else if name == "config" {
+            ControlParameter::Text(text)
+        } else {
+            return Err(Error::invalid("unexpected error on creating Triton parameter"));
+        };
+        Ok((name, value))
+    };
+    parameters_of(body)?.into_iter().map(parameter).collect()
 }
 
 pub(super) async fn unload(plane: &Plane, model: &str, body: &[u8]) -> Result<Response> {
@@ -221,7 +220,7 @@ fn parameters_of(body: &[u8]) -> Result<Vec<(String, Value)>> {
     match members.into_iter().find(|(name, _)| name == "parameters") {
         None => Ok(Vec::new()),
         Some((_, Value::Object(parameters))) => Ok(parameters),
-        Some(_) => Err(Error::invalid("Unable to parse 'parameters': attempt to access JSON non-object as object")),
+        Some(_) => Err(Error::invalid("attempt to get members for non-object")),
     }
 }
 
