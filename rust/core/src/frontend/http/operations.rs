@@ -8,7 +8,6 @@ use crate::error::{Code, Error, Result};
 use crate::frontend::aside;
 use crate::frontend::http::response::Response;
 use crate::frontend::http::router::Target;
-use crate::frontend::json::reader::Number;
 use crate::frontend::json::value::Value;
 use crate::frontend::json::writer;
 use crate::model::Model;
