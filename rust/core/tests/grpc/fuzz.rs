@@ -8,9 +8,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use windlass_core::proto::inference::infer_parameter::ParameterChoice;
 use windlass_core::proto::inference::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
-use windlass_core::proto::inference::{InferParameter, InferTensorContents, ModelInferRequest};
+use windlass_core::proto::inference::{
+    InferParameter, InferTensorContents, ModelInferRequest, ModelStreamInferResponse,
+};
 
-use crate::client::{Client, INFER, RawClient, framed, row};
+use crate::client::{Client, INFER, RawClient, STREAM, framed, request, row, words};
 use crate::segment::Segment;
 use crate::server::Server;
 
@@ -134,6 +136,42 @@ async fn broken_framing_is_answered_or_ends_the_call() {
         assert!([0, 3, 5, 8, 12, 13].contains(&answer.status().0), "{answer:?}");
     }
 
+    Client::new(&server).await.infer(row(&[1.0])).await.expect("it still serves");
+}
+
+#[tokio::test]
+async fn a_stream_outlives_what_is_wrong_with_its_requests_or_ends_with_the_clients_fault() {
+    let server = Server::start();
+    let mut client = RawClient::new(server.address).await;
+    let mut dice = Dice(20_261_122);
+    let seeds = [rich().encode_to_vec(), typed().encode_to_vec(), words("7", &["a", "last:b"]).encode_to_vec()];
+    let good = framed(0, &row(&[1.0]).encode_to_vec());
+    let (mut ended_well, mut told_of_errors) = (0, 0);
+
+    for round in 0..2000 {
+        let mut message = seeds[round % seeds.len()].clone();
+        dice.mutate(&mut message);
+        let broken = framed(0, &message);
+        let mut body = [&good[..], &broken, &good].concat();
+        if round % 4 == 0 {
+            dice.mutate(&mut body);
+        }
+        let answer = client.send(request(STREAM), body.into()).await.expect("an answer");
+
+        let (status, text) = answer.status();
+        assert!([0, 3, 8, 12, 13].contains(&status), "{status} {text}: {message:?}");
+        ended_well += usize::from(status == 0);
+        let mut rest = &answer.body[..];
+        while !rest.is_empty() {
+            let length = u32::from_be_bytes(rest[1..5].try_into().expect("four")) as usize;
+            let answer = ModelStreamInferResponse::decode(&rest[5..][..length]).expect("a message");
+            assert!(answer.infer_response.is_some());
+            told_of_errors += usize::from(!answer.error_message.is_empty());
+            rest = &rest[5 + length..];
+        }
+    }
+
+    assert!((50..1950).contains(&ended_well) && told_of_errors > 50, "{ended_well} {told_of_errors}");
     Client::new(&server).await.infer(row(&[1.0])).await.expect("it still serves");
 }
 

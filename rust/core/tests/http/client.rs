@@ -66,30 +66,64 @@ impl Client {
 
     /// The next answer; `None` when the server hangs up instead.
     pub(crate) fn try_receive(&mut self) -> Option<Answer> {
-        let end = loop {
-            if let Some(end) = self.rest.windows(4).position(|window| window == b"\r\n\r\n") {
-                break end + 4;
+        let mut answer = self.head()?;
+        if answer.field("Transfer-Encoding") == Some("chunked") {
+            while let Some(part) = self.part() {
+                answer.body.extend_from_slice(&part);
             }
-            if !self.read() {
-                return None;
-            }
-        };
-        let head: Vec<u8> = self.rest.drain(..end).collect();
+            return Some(answer);
+        }
+        let length = answer.field("Content-Length").map_or(0, |length| length.parse().expect("a number"));
+        answer.body = self.take(length);
+        Some(answer)
+    }
+
+    /// The next answer without its body.
+    pub(crate) fn head(&mut self) -> Option<Answer> {
+        let head = self.until(b"\r\n\r\n")?;
         let head = String::from_utf8(head).expect("a head is a text");
         let mut lines = head.trim_end().split("\r\n");
         let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok());
         let split = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let mut answer = Answer {
+        Some(Answer {
             status: status.unwrap_or_else(|| panic!("a status line, not {head}")),
             fields: lines.map(|line| split(line).expect("a name and a value")).collect(),
             body: Vec::new(),
-        };
-        let length = answer.field("Content-Length").map_or(0, |length| length.parse().expect("a number"));
-        while self.rest.len() < length {
-            assert!(self.read(), "the body of {head} is cut off");
+        })
+    }
+
+    /// The next chunk of a body; `None` at its end.
+    pub(crate) fn part(&mut self) -> Option<Vec<u8>> {
+        let line = self.until(b"\r\n").expect("the size of a chunk");
+        let size = std::str::from_utf8(&line).expect("a text").trim_end();
+        let size = usize::from_str_radix(size, 16).expect("a number");
+        let part = self.take(size);
+        assert_eq!(self.take(2), b"\r\n");
+        (size > 0).then_some(part)
+    }
+
+    /// All that comes until the server hangs up.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        while self.read() {}
+        std::mem::take(&mut self.rest)
+    }
+
+    fn until(&mut self, mark: &[u8]) -> Option<Vec<u8>> {
+        loop {
+            if let Some(end) = self.rest.windows(mark.len()).position(|window| window == mark) {
+                return Some(self.rest.drain(..end + mark.len()).collect());
+            }
+            if !self.read() {
+                return None;
+            }
         }
-        answer.body = self.rest.drain(..length).collect();
-        Some(answer)
+    }
+
+    fn take(&mut self, length: usize) -> Vec<u8> {
+        while self.rest.len() < length {
+            assert!(self.read(), "the body is cut off");
+        }
+        self.rest.drain(..length).collect()
     }
 
     /// Whether the server hangs up without another word.

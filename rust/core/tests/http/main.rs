@@ -3,6 +3,7 @@
 mod client;
 mod connections;
 mod faults;
+mod generate;
 mod inference;
 mod repository;
 mod routes;

@@ -46,7 +46,7 @@ fn an_unknown_path_is_not_found_and_a_known_one_wants_its_method() {
         "/v2/models/echo/versions",
         "/v2/models/echo/versions/x",
         "/v2/models/echo/versions/-1/infer",
-        "/v2/models/echo/generate",
+        "/v2/models/echo/generated",
         "/v2/logging",
         "/v2/repository/models/echo",
         "/predict/echo/x",

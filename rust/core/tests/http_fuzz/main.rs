@@ -154,6 +154,8 @@ fn whatever_is_sent_the_answer_is_no_fault_of_the_server_and_it_goes_on_serving_
         request("POST", "/v2/models/echo/infer", &[("Accept-Encoding", "gzip")], JSON.as_bytes()),
         request("POST", "/v2/models/words/infer", &[("Inference-Header-Content-Length", length.as_str())], &binary),
         request("POST", "/predict/echo", &[], br#"{"INPUT0":[[1,2],[3,4]]}"#),
+        request("POST", "/v2/models/echo/generate", &[], br#"{"INPUT0":[1,2.5],"parameters":{"x":true},"id":"7"}"#),
+        request("POST", "/v2/models/stream/generate_stream", &[], br#"{"INPUT0":["a","b"],"temperature":0.5}"#),
         request(
             "POST",
             "/v2/models/plain/infer",

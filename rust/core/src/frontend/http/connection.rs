@@ -10,12 +10,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::frontend::http::head::{Fault, Head, MAX_HEAD_BYTES, Method};
-use crate::frontend::http::response::Response;
+use crate::frontend::http::response::{Feed, Framing, Response};
 use crate::frontend::http::wire::{Arrival, IDLE_PATIENCE, REQUEST_PATIENCE, Wire};
+use crate::frontend::json::writer;
+
+/// So much of a body that comes part by part is gathered before it is sent, where it comes fast.
+const ENOUGH_BYTES: usize = 16 * 1024;
 
 /// What a connection shares with the one who accepted it.
 #[derive(Debug, Default)]
@@ -54,6 +58,23 @@ pub(super) trait Service {
     fn max_body_bytes(&self) -> usize;
 }
 
+/// What comes next of a body.
+enum News {
+    Part(Option<BytesMut>),
+    /// Nothing for now: there is time to send what came before.
+    Nothing,
+    HangUp,
+}
+
+fn put_part(out: &mut BytesMut, part: &[u8], framing: Framing) {
+    if framing == Framing::Close {
+        return out.put_slice(part);
+    }
+    writer::display(out, format_args!("{:x}\r\n", part.len()));
+    out.put_slice(part);
+    out.put_slice(b"\r\n");
+}
+
 pub(super) struct Connection<S, V> {
     wire: Wire<S>,
     service: V,
@@ -77,14 +98,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send, V: Service + Sync> Connection<S, 
                 Ok(body) => body,
                 Err(refusal) => return self.refuse(refusal).await,
             };
-            let Some(response) = self.answer(&head, body).await? else { return Ok(()) };
-            let keeps = head.keep_alive && !self.signals.is_closing();
+            let Some(mut response) = self.answer(&head, body).await? else { return Ok(()) };
+            let framing = response.framing(head.is_http_1_0);
+            let feed = response.feed.take();
+            let mut keeps = head.keep_alive && framing != Framing::Close && !self.signals.is_closing();
             let connection = match (keeps, head.is_http_1_0) {
                 (false, _) => Some("close"),
                 (true, true) => Some("keep-alive"),
                 (true, false) => None,
             };
-            self.wire.put(response, connection, head.method == Method::Head).await?;
+            self.wire.put(response, framing, connection, head.method == Method::Head).await?;
+            if let Some(feed) = feed {
+                if !self.relay(feed, framing).await? {
+                    return Ok(());
+                }
+                keeps &= !self.signals.is_closing();
+            }
             if !keeps {
                 return self.wire.say_goodbye().await;
             }
@@ -164,9 +193,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send, V: Service + Sync> Connection<S, 
         .await
     }
 
+    /// Sends a body as it comes: what is there at the same time leaves in one write. False when the client hung up meanwhile.
+    async fn relay(&mut self, mut feed: Box<dyn Feed>, framing: Framing) -> io::Result<bool> {
+        loop {
+            let news = poll_fn(|context| match feed.poll_next(context) {
+                Poll::Ready(part) => Poll::Ready(Ok(News::Part(part))),
+                Poll::Pending if !self.wire.output.is_empty() => Poll::Ready(Ok(News::Nothing)),
+                Poll::Pending => self.wire.poll_hang_up(context).map_ok(|()| News::HangUp),
+            });
+            match news.await? {
+                News::Part(Some(part)) => {
+                    put_part(&mut self.wire.output, &part, framing);
+                    if self.wire.output.len() >= ENOUGH_BYTES {
+                        self.wire.flush().await?;
+                    }
+                }
+                News::Part(None) => {
+                    if framing == Framing::Chunked {
+                        self.wire.output.put_slice(b"0\r\n\r\n");
+                    }
+                    return Ok(true);
+                }
+                News::Nothing => self.wire.flush().await?,
+                News::HangUp => return Ok(false),
+            }
+        }
+    }
+
     /// Answers what cannot be served, and ends: nobody knows where the next request would start.
     async fn refuse(&mut self, response: Response) -> io::Result<()> {
-        self.wire.put(response, Some("close"), false).await?;
+        self.wire.put(response, Framing::Length, Some("close"), false).await?;
         self.wire.say_goodbye().await
     }
 }

@@ -5,6 +5,7 @@ mod body;
 mod chunked;
 mod compression;
 mod connection;
+mod generate;
 mod head;
 mod infer;
 mod listen;
@@ -48,6 +49,8 @@ impl Service for Rest {
             Route::WrongMethod => Response::unrouted(405, "Method Not Allowed"),
             Route::Infer(target) => self.during_service(infer::infer(&self.0, head, &target, body)).await,
             Route::Predict(name) => self.during_service(infer::predict(&self.0, head, name.as_deref(), body)).await,
+            Route::Generate(target) => self.during_service(generate::generate(&self.0, head, &target, body)).await,
+            Route::GenerateStream(target) => self.during_service(generate::stream(&self.0, head, &target, body)).await,
             route => self.operate(route, body).await.unwrap_or_else(Response::from),
         }
     }
@@ -89,7 +92,12 @@ impl Rest {
                 shared_memory::answer(plane.regions(), memory, request, &name, &body)
             }
             Route::NamedRepository => Err(operations::named_repository()),
-            Route::Infer(_) | Route::Predict(_) | Route::WrongMethod | Route::Unknown => Ok(Response::empty(404)),
+            Route::Infer(_)
+            | Route::Generate(_)
+            | Route::GenerateStream(_)
+            | Route::Predict(_)
+            | Route::WrongMethod
+            | Route::Unknown => Ok(Response::empty(404)),
         }
     }
 }

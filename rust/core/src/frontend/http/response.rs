@@ -1,5 +1,8 @@
 //! An answer, and its head as text.
 
+use std::fmt::Debug;
+use std::task::{Context, Poll};
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::error::Error;
@@ -19,6 +22,23 @@ pub(super) struct Response {
     pub body: BytesMut,
     /// What follows the body: large tensors, as they are.
     pub tail: Vec<Bytes>,
+    /// The body of an answer that comes part by part, instead of the others.
+    pub feed: Option<Box<dyn Feed>>,
+}
+
+/// A body that comes part by part. It is dropped when the client hangs up.
+pub(super) trait Feed: Debug + Send {
+    /// The next part, which is not empty; none at the end.
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<BytesMut>>;
+}
+
+/// How a client tells where the body of an answer ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    Length,
+    Chunked,
+    /// By the end of the connection: HTTP/1.0 knows nothing else for what comes part by part.
+    Close,
 }
 
 impl Response {
@@ -51,8 +71,17 @@ impl Response {
         self.body.len() + self.tail.iter().map(Bytes::len).sum::<usize>()
     }
 
+    /// How its end is told to a client of that version of HTTP.
+    pub(super) fn framing(&self, is_http_1_0: bool) -> Framing {
+        match (&self.feed, is_http_1_0) {
+            (None, _) => Framing::Length,
+            (Some(_), false) => Framing::Chunked,
+            (Some(_), true) => Framing::Close,
+        }
+    }
+
     /// Writes the head; `connection` says whether the connection stays, where the client would not assume so.
-    pub(super) fn write_head(&self, out: &mut BytesMut, connection: Option<&str>) {
+    pub(super) fn write_head(&self, out: &mut BytesMut, framing: Framing, connection: Option<&str>) {
         out.put_slice(b"HTTP/1.1 ");
         writer::integer(out, self.status);
         out.put_u8(b' ');
@@ -73,8 +102,14 @@ impl Response {
         if let Some(connection) = connection {
             field(out, "Connection", connection);
         }
-        out.put_slice(b"\r\nContent-Length: ");
-        writer::integer(out, self.length());
+        match framing {
+            Framing::Length => {
+                out.put_slice(b"\r\nContent-Length: ");
+                writer::integer(out, self.length());
+            }
+            Framing::Chunked => field(out, "Transfer-Encoding", "chunked"),
+            Framing::Close => {}
+        }
         out.put_slice(b"\r\n\r\n");
     }
 }

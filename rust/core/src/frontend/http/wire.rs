@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
 
 use crate::frontend::http::patience::Patience;
-use crate::frontend::http::response::Response;
+use crate::frontend::http::response::{Framing, Response};
 
 /// How long a client may take over a request's head, over the next part of its body, or to take the next part of an answer.
 pub(super) const REQUEST_PATIENCE: Duration = Duration::from_secs(30);
@@ -97,11 +97,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(super) async fn put(
         &mut self,
         response: Response,
+        framing: Framing,
         connection: Option<&'static str>,
         head_only: bool,
     ) -> io::Result<()> {
-        response.write_head(&mut self.output, connection);
-        if head_only {
+        response.write_head(&mut self.output, framing, connection);
+        if head_only || framing != Framing::Length {
             return Ok(());
         }
         if response.length() <= COPY_BYTES {

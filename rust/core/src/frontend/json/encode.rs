@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::error::Result;
-use crate::frontend::json::{elements, writer};
+use crate::frontend::json::{elements, parameter, writer};
 use crate::frontend::outputs::{Form, OutputForms};
 use crate::request::{Parameter, Response};
 use crate::spec::Spec;
@@ -83,12 +83,7 @@ fn parameters(out: &mut BytesMut, parameters: &[(String, Parameter)]) {
         }
         writer::string(out, name);
         out.put_u8(b':');
-        match value {
-            Parameter::Bool(value) => writer::display(out, value),
-            Parameter::Int(value) => writer::integer(out, *value),
-            Parameter::Double(value) => writer::double(out, *value),
-            Parameter::Text(value) => writer::string(out, value),
-        }
+        parameter::write(out, value);
     }
     out.put_slice(b"},");
 }

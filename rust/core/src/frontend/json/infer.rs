@@ -5,11 +5,11 @@ use std::time::Duration;
 use bytes::BytesMut;
 
 use crate::error::{Error, Result};
-use crate::frontend::json::elements;
 use crate::frontend::json::reader::{Kind, Number, Reader, check};
 use crate::frontend::json::value::{Value, utf8};
+use crate::frontend::json::{elements, parameter};
 use crate::frontend::outputs::{Form, OutputForms, Wish};
-use crate::request::{Correlation, FLAG_SEQUENCE_END, FLAG_SEQUENCE_START, Parameter, Request};
+use crate::request::{Correlation, FLAG_SEQUENCE_END, FLAG_SEQUENCE_START, Request};
 use crate::shared_memory::{Regions, Slot};
 use crate::spec::{Spec, TensorSpec};
 use crate::tensor::{Data, DataType, Name, Shape, Tensor, element_count, format_shape};
@@ -291,20 +291,7 @@ impl<'a> Decoder<'a> {
                 ));
             }
             (_, value) => {
-                let value = match value {
-                    Value::Bool(value) => Parameter::Bool(value),
-                    Value::Text(value) => Parameter::Text(value),
-                    Value::Number(Number::Signed(value)) => Parameter::Int(value),
-                    Value::Number(Number::Unsigned(value)) if i64::try_from(value).is_ok() => {
-                        Parameter::Int(value as i64)
-                    }
-                    Value::Number(value) => Parameter::Double(value.as_f64()),
-                    _ => {
-                        return Err(Error::invalid(format!(
-                            "parameter '{key}' has invalid type. It should be either 'int', 'bool', or 'string'."
-                        )));
-                    }
-                };
+                let value = parameter::read(&key, value)?;
                 request.parameters.push((key, value));
             }
         }

@@ -2,12 +2,15 @@
 
 mod elements;
 mod encode;
+mod generate;
 mod infer;
+mod parameter;
 mod predict;
 pub mod reader;
 pub mod value;
 pub mod writer;
 
 pub use encode::{Encoded, encode_infer};
+pub use generate::{decode_generate, encode_generate};
 pub use infer::{decode_infer, decode_raw};
 pub use predict::{Predict, decode_predict, encode_predict};

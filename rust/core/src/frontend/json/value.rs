@@ -65,6 +65,14 @@ impl Value {
         })
     }
 
+    /// The text that it is.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// The member of that name; the first, where a name is given twice.
     pub fn member(&self, name: &str) -> Option<&Self> {
         match self {
