@@ -104,7 +104,6 @@ def test_both_spellings_of_json_are_read():
             MODEL + "instance_group { kind: KIND_CPU gpus: 0 }",
             "instance group m_0 of model m has kind KIND_CPU but specifies one or more GPUs",
         ),
-        (MODEL + "sequence_batching {}", "sequence batching is not offered by this version of windlass"),
         (
             MODEL + "response_cache { enable: true } sequence_batching {}",
             "Response Cache does not currently support model m with sequence batching scheduler. Please disable the "

@@ -32,6 +32,7 @@ use crate::tensor::Name;
 /// What the server calls itself able to do, in the order clients know.
 const EXTENSIONS: &[&str] = &[
     "classification",
+    "sequence",
     "model_repository",
     "schedule_policy",
     "model_configuration",

@@ -87,8 +87,9 @@ impl PyPlane {
         Ok(())
     }
 
-    /// Puts a version in service. `labels` says for an output what its elements stand for.
-    #[pyo3(signature = (version, config, config_json, instances, load_ns, *, labels = HashMap::new()))]
+    /// Puts a version in service. `labels` says for an output what its elements stand for; `files` are those that the configuration
+    /// names, by their paths in the model's folder.
+    #[pyo3(signature = (version, config, config_json, instances, load_ns, *, labels = HashMap::new(), files = HashMap::new()))]
     #[allow(clippy::too_many_arguments)] // what there is to say of a version
     fn publish(
         &self,
@@ -99,9 +100,11 @@ impl PyPlane {
         instances: Vec<Py<PyAny>>,
         load_ns: u64,
         labels: HashMap<String, Vec<String>>,
+        files: HashMap<String, Vec<u8>>,
     ) -> PyResult<()> {
-        let mut spec =
-            Spec::decode(version, config, config_json).map_err(|error| PyValueError::new_err(error.message))?;
+        let files = files.into_iter().map(|(path, data)| (path, data.into())).collect();
+        let mut spec = Spec::decode_with(version, config, config_json, &files)
+            .map_err(|error| PyValueError::new_err(error.message))?;
         for (output, labels) in labels {
             spec.label(&output, labels);
         }

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from windlass.config import ModelConfig
+from windlass.config import ModelConfig, as_executed
 from windlass.errors import BackendError
 
 _PLACE = re.compile(r".+__(\d+)$")
@@ -28,6 +28,7 @@ class Binding:
     """How inputs become arguments, and a result becomes outputs."""
 
     def __init__(self, config: ModelConfig, forward: Forward) -> None:
+        config = as_executed(config)
         names = [given.name for given in config.input]
         self._dictionary = forward.takes_dictionary
         self._positional, self._keywords = ([], []) if self._dictionary else _arguments(names, forward, config)

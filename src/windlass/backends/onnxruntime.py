@@ -21,7 +21,7 @@ from windlass.backends.backend import LoadContext, missing
 from windlass.backends.cores import core_count
 from windlass.backends.placement import Placement, placements
 from windlass.backends.signature import Scalars, Signature, TensorSignature
-from windlass.config import ModelConfig, normalise
+from windlass.config import ModelConfig, as_executed, normalise
 from windlass.errors import BackendError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class OnnxModel:
 
     def instances(self, config: ModelConfig) -> list["OnnxInstance"]:
         """Make the instances."""
-        outputs = [output.name for output in config.output]
+        outputs = [output.name for output in as_executed(config).output]
         scalars = self._signature.scalars(config)
         return [OnnxInstance(place, self._session(place), outputs, scalars) for place in self._placements(config)]
 

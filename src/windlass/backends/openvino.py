@@ -13,7 +13,7 @@ from windlass.backends.backend import LoadContext, missing
 from windlass.backends.cores import core_count
 from windlass.backends.placement import Placement, no_gpus, placements
 from windlass.backends.signature import Scalars, Signature, TensorSignature
-from windlass.config import ModelConfig
+from windlass.config import ModelConfig, as_executed
 from windlass.errors import BackendError
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class OpenvinoModel:
         except RuntimeError as error:
             raise self._context.failure(_said(error)) from error
         outputs = {port.get_any_name(): port for port in compiled.outputs}
-        wanted = {output.name: outputs[output.name] for output in config.output}
+        wanted = {output.name: outputs[output.name] for output in as_executed(config).output}
         scalars = self._signature.scalars(config)
         return [OpenvinoInstance(place, compiled.create_infer_request(), wanted, scalars) for place in places]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from windlass.config import ModelConfig
+from windlass.config import ModelConfig, as_executed
 from windlass.config.datatypes import BY_CONFIG, BY_NUMBER
 from windlass.errors import BackendError
 
@@ -37,12 +37,16 @@ class Signature:
         full.CopyFrom(config)
         if not (config.input and config.output):
             self._derive_batching(full, default_max_batch_size)
-        for tensors, given in ((self.inputs, full.input), (self.outputs, full.output)):
-            if not given:
-                for tensor in tensors:
-                    dims = tensor.shape[1:] if full.max_batch_size > 0 else tensor.shape
-                    # A configuration has no scalars: they are arrays of one, see `Scalars`.
-                    given.add(name=tensor.name, data_type=BY_CONFIG[tensor.data_type].number, dims=dims or (1,))
+        executed = as_executed(full)
+        for tensors, given, known in (
+            (self.inputs, full.input, executed.input),
+            (self.outputs, full.output, executed.output),
+        ):
+            made = {tensor.name for tensor in known}
+            for tensor in [] if given else [tensor for tensor in tensors if tensor.name not in made]:
+                dims = tensor.shape[1:] if full.max_batch_size > 0 else tensor.shape
+                # A configuration has no scalars: they are arrays of one, see `Scalars`.
+                given.add(name=tensor.name, data_type=BY_CONFIG[tensor.data_type].number, dims=dims or (1,))
         self._check(full)
         return full
 
@@ -57,6 +61,7 @@ class Signature:
             config.dynamic_batching.SetInParent()
 
     def _check(self, config: ModelConfig) -> None:
+        config = as_executed(config)
         if len(config.input) != len(self.inputs):
             raise BackendError(
                 f"unable to load model '{config.name}', configuration expects {len(config.input)} inputs, "
@@ -77,6 +82,7 @@ class Signature:
 
     def scalars(self, config: ModelConfig) -> "Scalars":
         """Tell the tensors that have one dimension less in the file than in the completed configuration."""
+        config = as_executed(config)
         files = {tensor.name: len(tensor.shape) for tensor in (*self.inputs, *self.outputs)}
         batch = 1 if config.max_batch_size > 0 else 0
         return Scalars(
@@ -100,7 +106,9 @@ class Scalars:
     def of_outputs(cls, config: ModelConfig) -> "Scalars":
         """Where a file tells nothing: any output of one element may come without its dimension."""
         batch = 1 if config.max_batch_size > 0 else 0
-        return cls((), tuple((given.name, batch + 1) for given in config.output if list(given.dims) == [1]))
+        return cls(
+            (), tuple((given.name, batch + 1) for given in as_executed(config).output if list(given.dims) == [1])
+        )
 
     def enter(self, arrays: "Arrays") -> None:
         """Take the last dimension away, in place."""

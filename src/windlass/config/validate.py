@@ -13,12 +13,10 @@ from windlass.config.model_config_pb2 import (
     ModelOutput,
     ModelQueuePolicy,
 )
+from windlass.config.sequences import sequence_faults
 
 _DIMENSION = "dimension must be integer >= 1, or -1 to indicate a variable-size dimension"
 _RESHAPE = "reshape dimensions must be integer >= 1, or -1 to indicate a variable-size dimension"
-_NOT_OFFERED = {
-    "sequence_batching": "sequence batching is not offered by this version of windlass",
-}
 
 
 def validate(config: ModelConfig, where: str) -> list[Finding]:
@@ -39,6 +37,7 @@ def _faults(config: ModelConfig) -> Iterator[str]:
     for output in config.output:
         yield from (_prefixed("output", output, fault) for fault in _tensor(output, config.max_batch_size))
     yield from _batching(config)
+    yield from sequence_faults(config)
     for group in config.instance_group:
         yield from (f"instance group {group.name} of model {config.name} {fault}" for fault in _instances(group))
     yield from ensemble_faults(config)
@@ -150,9 +149,6 @@ def _cache(config: ModelConfig) -> Iterator[str]:
 
 def _not_offered(config: ModelConfig) -> Iterator[str]:
     """What would silently mean something else if it were ignored."""
-    choice = config.WhichOneof("scheduling_choice") or ""
-    if choice in _NOT_OFFERED:
-        yield _NOT_OFFERED[choice]
     if any(tensor.HasField("reshape") for tensor in [*config.input, *config.output]):
         yield "`reshape` is not offered by this version of windlass"
     if any(input_.allow_ragged_batch for input_ in config.input) or config.batch_input or config.batch_output:

@@ -18,7 +18,7 @@ from windlass.config import ModelConfig, config_json, normalise, validate
 from windlass.config.ensemble import is_ensemble
 from windlass.config.model import backend_name
 from windlass.errors import ModelLoadError, WindlassError, code_prefix
-from windlass.repository import ModelEntry, labels, select
+from windlass.repository import ModelEntry, initial_states, labels, select
 from windlass.repository.layout import model_file
 from windlass.serving import memory
 from windlass.serving.ensembles import Ensembles, ranked
@@ -36,6 +36,7 @@ class Loaded:
     instances: Sequence[Instance]
     load_ns: int
     labels: Mapping[str, Sequence[str]]
+    files: Mapping[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,9 +218,9 @@ class Loader:
             raise ModelLoadError("; ".join(finding.message for finding in errors), where=str(entry.config_path))
         if is_ensemble(config):
             config = self._ensembles.assemble(config)
-        named = labels(config, entry.path)
+        named, files = labels(config, entry.path), initial_states(config, entry.path)
         instances = opened.instances(config)
-        return Loaded(version, config, instances, time.perf_counter_ns() - started, named)
+        return Loaded(version, config, instances, time.perf_counter_ns() - started, named, files)
 
     def _launch(self, name: str, interpreter: str | None) -> Process:
         """Start a process for an instance. It finds this very package; an environment of its own has it already."""
@@ -234,7 +235,13 @@ class Loader:
         text = config_json(config)
         self._ensembles.enter(config, loaded.version)
         self._plane.publish(
-            loaded.version, config.SerializeToString(), text, loaded.instances, loaded.load_ns, labels=loaded.labels
+            loaded.version,
+            config.SerializeToString(),
+            text,
+            loaded.instances,
+            loaded.load_ns,
+            labels=loaded.labels,
+            files=loaded.files,
         )
         count = len(loaded.instances)
         kinds = ", ".join(sorted({instance.kind for instance in loaded.instances}))
