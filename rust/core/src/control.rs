@@ -1,6 +1,7 @@
 //! What the network may ask of whoever owns the model repository. The plane serves what it is given; loading is not its trade.
 
 use crate::error::Result;
+use crate::log::LogSettings;
 
 /// The value of a parameter of a load or unload request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,4 +39,7 @@ pub trait Control: Send + Sync {
 
     /// Writes one line of the log.
     fn log(&self, level: Level, message: &str);
+
+    /// Has the log written another way from now on.
+    fn set_log(&self, _settings: &LogSettings) {}
 }

@@ -19,6 +19,8 @@
 //!
 //! Model code reaches the server through `host`; `local_host` is the server for code in its own process.
 //!
+//! `trace` follows single requests through all of this; `log` tells of them when asked to.
+//!
 //! `tensor`, `request`, `error`, `statistics` and `metrics` are what they speak of; `control` is what the network may ask of the
 //! repository's owner.
 #![deny(unsafe_code)] // allowed where memory is mapped, and nowhere else
@@ -39,6 +41,7 @@ pub mod instance;
 pub mod isolated;
 mod line;
 mod local_host;
+pub mod log;
 pub mod metrics;
 pub mod model;
 mod order;
@@ -54,8 +57,10 @@ pub mod request;
 pub mod responder;
 mod scheduler;
 mod sequence;
+pub mod settings;
 pub mod shared_memory;
 pub mod spec;
 pub mod statistics;
 pub mod tensor;
+pub mod trace;
 pub mod worker;

@@ -28,8 +28,9 @@ impl LocalHost {
 }
 
 impl Host for LocalHost {
-    fn infer(&self, name: &str, version: i64, request: Request, decoupled: bool) -> Result<Box<dyn Replies>> {
+    fn infer(&self, name: &str, version: i64, mut request: Request, decoupled: bool) -> Result<Box<dyn Replies>> {
         let plane = self.plane()?;
+        request.trace = request.trace_context.take().and_then(|context| plane.tracing().resume(&context));
         let (reactor, runtime) = plane.guests()?;
         let pending = ask(&plane.catalog, &reactor, name, version, request, decoupled)?;
         Ok(Box::new(Waiting { pending: Some(pending), runtime }))

@@ -24,6 +24,7 @@ use crate::sequence::{Sequences, check_id};
 use crate::spec::{Spec, TensorSpec};
 use crate::statistics::Statistics;
 use crate::tensor::{Tensor, format_shape};
+use crate::trace::{Activity, Event};
 use crate::worker::Worker;
 
 const BATCH_NOTE: &str = "NOTE: Setting a non-zero max_batch_size in the model config requires a batch dimension to be prepended to each \
@@ -104,7 +105,14 @@ impl Model {
     /// # Errors
     /// `INVALID_ARG` for a request that does not fit the model, `UNAVAILABLE` when the queue is full or the version is being unloaded.
     pub fn submit(&self, request: Request, reactor: &Arc<Reactor>) -> Result<Pending> {
+        if let Some(trace) = &request.trace {
+            trace.enter(&self.spec.model, self.spec.version, &request.id);
+        }
         let rows = self.admit(&request)?;
+        if let Some(trace) = &request.trace {
+            trace.note(Event::QueueStart);
+            trace.tensors(Activity::QueueInput, &request.inputs);
+        }
         match &self.cache {
             Some(cache) => self.remember(cache, request, rows, reactor),
             None => self.start(request, rows, reactor),

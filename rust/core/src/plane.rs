@@ -21,13 +21,18 @@ use crate::instance::Executor;
 use crate::isolated::link::link;
 use crate::isolated::process::{Launch, Process};
 use crate::local_host::LocalHost;
+use crate::log::Log;
 use crate::metrics::{self, Families};
 use crate::model::Model;
 use crate::reactor::Reactor;
+pub use crate::settings::Settings;
 use crate::shared_memory::Regions;
 use crate::spec::Spec;
 use crate::statistics::Totals;
 use crate::tensor::Name;
+use crate::trace::Tracing;
+
+mod observed;
 
 /// What the server calls itself able to do, in the order clients know.
 const EXTENSIONS: &[&str] = &[
@@ -40,39 +45,9 @@ const EXTENSIONS: &[&str] = &[
     "binary_tensor_data",
     "parameters",
     "statistics",
+    "trace",
+    "logging",
 ];
-
-/// How the server is set up.
-#[derive(Clone, Debug, Default)]
-#[allow(clippy::struct_excessive_bools)] // switches that have nothing to do with one another
-pub struct Settings {
-    /// What it calls itself.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-    /// `host:port` of REST; `None` when it is not served.
-    pub http: Option<String>,
-    /// `host:port` of gRPC.
-    pub grpc: Option<String>,
-    /// `host:port` of the metrics page.
-    pub metrics: Option<String>,
-    /// Whether other servers that allow it too may listen on the port of REST: the kernel spreads connections among them.
-    pub reuse_http_port: bool,
-    /// The same for the port of gRPC.
-    pub reuse_grpc_port: bool,
-    /// How connections of gRPC are looked after.
-    pub grpc_upkeep: grpc::Upkeep,
-    /// Network threads; 0 chooses one for every two cores.
-    pub reactors: usize,
-    /// Largest body of a REST request, in bytes.
-    pub http_max_input_bytes: usize,
-    /// Whether the server counts as ready only when all its models are.
-    pub strict_readiness: bool,
-    /// Whether clients may keep tensors in shared memory.
-    pub client_shm: bool,
-    /// Bytes of answers kept for models that ask for it; 0 keeps none.
-    pub cache_bytes: usize,
-}
 
 /// The addresses that are served, with the ports that were free.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,6 +67,8 @@ pub struct Plane {
     regions: Arc<Regions>,
     cache: Option<Arc<Cache>>,
     control: Arc<dyn Control>,
+    tracing: Arc<Tracing>,
+    log: Log,
     phase: AtomicU8,
     /// How many processes were taken over, to spread them.
     adopted: AtomicUsize,
@@ -123,9 +100,13 @@ impl Plane {
     /// A plane that serves nothing yet.
     pub fn new(settings: Settings, control: Arc<dyn Control>) -> Self {
         let cache = (settings.cache_bytes > 0).then(|| Arc::new(Cache::new(settings.cache_bytes)));
+        let tracing = Arc::new(Tracing::new(settings.trace.clone(), Arc::clone(&control)));
+        let log = Log::new(settings.log.clone(), Arc::clone(&control));
         Self {
             regions: Arc::new(Regions::new(settings.client_shm)),
             settings,
+            tracing,
+            log,
             catalog: Arc::default(),
             cache,
             control,
@@ -220,7 +201,8 @@ impl Plane {
             return Err(Error::unavailable("the server does not listen: no process can be talked to"));
         };
         let _context = crew.handle().enter();
-        let (link, conversation) = link(process, spec, Arc::downgrade(&self.catalog), Arc::clone(&crew.reactor));
+        let (catalog, tracing) = (Arc::downgrade(&self.catalog), Arc::clone(&self.tracing));
+        let (link, conversation) = link(process, spec, catalog, tracing, Arc::clone(&crew.reactor));
         crew.handle().spawn(conversation.run());
         Ok(Executor::Remote(Arc::new(link)))
     }
@@ -270,6 +252,7 @@ impl Plane {
             model.stop();
             model.settle(Duration::ZERO);
         }
+        self.tracing.close();
     }
 
     /// What the server calls itself.

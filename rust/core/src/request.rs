@@ -1,10 +1,12 @@
 //! What a client asks of a model, and what it is answered.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::statistics::Spent;
 use crate::tensor::{Name, Tensor};
+use crate::trace::Trace;
 
 /// The value of a request or response parameter.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +70,17 @@ pub struct Request {
     pub correlation: Correlation,
     /// `FLAG_SEQUENCE_START` and `FLAG_SEQUENCE_END`.
     pub flags: u32,
+    /// The trace it belongs to; `None` for the many that are not followed.
+    pub trace: Option<Arc<Trace>>,
+    /// Where its trace stands, as text: from model code that handed it on, or in a process that follows nothing itself.
+    pub trace_context: Option<String>,
+}
+
+impl Request {
+    /// Where its trace stands, as text that can leave the process.
+    pub fn context(&self) -> Option<String> {
+        self.trace.as_ref().map(|trace| trace.context()).or_else(|| self.trace_context.clone())
+    }
 }
 
 impl Request {
@@ -83,6 +96,8 @@ impl Request {
             timeout: self.timeout,
             correlation: self.correlation.clone(),
             flags: self.flags,
+            trace: self.trace.as_ref().map(Trace::child),
+            trace_context: None,
         }
     }
 }

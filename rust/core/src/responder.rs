@@ -12,6 +12,7 @@ use crate::scheduler::Scheduler;
 use crate::sequence::Memory;
 use crate::statistics::{Failure, Spent, Timing};
 use crate::tensor::Name;
+use crate::trace::{Activity, Event, Trace};
 
 /// Gives the answers to one request. Dropped before the last answer, it answers with an error.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub struct Responder {
     memory: Option<Memory>,
     id: String,
     wanted: Vec<Name>,
+    trace: Option<Arc<Trace>>,
     rows: usize,
     arrived: Instant,
     started: Instant,
@@ -42,6 +44,7 @@ impl Responder {
             memory: job.memory().cloned(),
             id: job.request.id.clone(),
             wanted: job.request.outputs.clone(),
+            trace: job.request.trace.clone(),
             rows: job.rows,
             arrived: job.arrived.into_std(),
             started: now,
@@ -70,6 +73,12 @@ impl Responder {
         let spent = Spent { queue, compute: Timing { infer: now - self.before, ..Timing::default() } };
         self.before = now;
         self.given += 1;
+        if let Some(trace) = &self.trace {
+            if let Some(Ok(outputs)) = &result {
+                trace.tensors(Activity::BackendOutput, &outputs.tensors);
+            }
+            trace.note(Event::ResponseComplete);
+        }
         let result = result.map(|result| result.and_then(|outputs| self.response(outputs, spent)));
         if last {
             self.account(now);
@@ -97,9 +106,14 @@ impl Responder {
         })
     }
 
-    fn account(&self, now: Instant) {
-        let mut totals = self.scheduler.statistics.lock();
+    fn account(&mut self, now: Instant) {
         let whole = now - self.arrived;
+        if let Some(trace) = self.trace.take() {
+            let timing = Timing { infer: now - self.started, ..Timing::default() };
+            trace.executed(self.started, timing, now);
+            trace.leave(self.failed);
+        }
+        let mut totals = self.scheduler.statistics.lock();
         if self.failed {
             totals.failed(Failure::Backend, whole);
         } else if self.reply.is_abandoned() {

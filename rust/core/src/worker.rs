@@ -14,6 +14,7 @@ use crate::reactor::{Delivery, deliver};
 use crate::request::Response;
 use crate::scheduler::{Scheduler, Turn};
 use crate::statistics::{Failure, Spent};
+use crate::trace::{Activity, Event};
 
 /// An instance, and the way to its thread once it has one.
 pub(crate) struct Worker {
@@ -70,6 +71,7 @@ impl Run {
 
     /// Executes on this thread. Returns the answers that may leave and what the worker does next.
     pub(crate) fn execute(mut self) -> (Vec<Delivery>, Turn) {
+        self.note_inputs();
         let started = Instant::now();
         let execution = match &mut self.worker.executor {
             Executor::Local(instance) => execute(instance.as_mut(), &mut self.batch.jobs, &mut self.worker.panics),
@@ -81,6 +83,15 @@ impl Run {
         self.complete(execution, started, started.elapsed())
     }
 
+    /// For requests that are traced with what their tensors hold.
+    fn note_inputs(&self) {
+        for job in &self.batch.jobs {
+            if let Some(trace) = &job.request.trace {
+                trace.tensors(Activity::BackendInput, &job.request.inputs);
+            }
+        }
+    }
+
     fn complete(self, execution: Execution, started: Instant, took: Duration) -> (Vec<Delivery>, Turn) {
         let (deliveries, again) = settle_accounts(&self.scheduler, self.batch.jobs, execution, started);
         self.scheduler.finish(self.worker, self.batch.number, deliveries, again, took)
@@ -90,6 +101,7 @@ impl Run {
     pub(crate) fn hand_over(mut self: Box<Self>) {
         if let Executor::Remote(instance) = &self.worker.executor {
             let instance = Arc::clone(instance);
+            self.note_inputs();
             return instance.start(Commission { run: Some(self), started: Instant::now() });
         }
         let lane = match &self.worker.lane {
@@ -213,6 +225,14 @@ fn settle_accounts(
         }
         // Without it, a responder answers and counts.
         let Some(reply) = job.reply.take() else { continue };
+        if let Some(trace) = &job.request.trace {
+            trace.executed(started, timing, done);
+            if let Outcome::Answered(outputs) = &outcome {
+                trace.tensors(Activity::BackendOutput, &outputs.tensors);
+            }
+            trace.note(Event::ResponseComplete);
+            trace.leave(!matches!(outcome, Outcome::Answered(_)));
+        }
         let arrived = job.arrived.into_std();
         let whole = done.saturating_duration_since(arrived);
         let answer = match outcome {

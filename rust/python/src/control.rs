@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyInt};
 use windlass_core::control::{Control, ControlParameter, Level};
 use windlass_core::error::{Error, Result};
+use windlass_core::log::LogSettings;
 
 use crate::error::from_exception;
 
@@ -39,6 +40,13 @@ impl Control for PythonControl {
         };
         // A log that fails must not fail what it tells of.
         let _ = self.call(|_, control| control.call_method1("log", (level, message)));
+    }
+
+    fn set_log(&self, settings: &LogSettings) {
+        let LogSettings { info, warning, error, verbose_level, format, .. } = settings;
+        // The same goes for a log that cannot be set.
+        let _ =
+            self.call(|_, control| control.call_method1("set_log", (*info, *warning, *error, *verbose_level, format)));
     }
 }
 

@@ -51,10 +51,9 @@ impl PyHost {
         priority: u64,
         timeout_us: u64,
         parameters: Option<&Bound<'_, PyDict>>,
-        trace_context: Option<&str>,
+        trace_context: Option<String>,
         decoupled: bool,
     ) -> PyResult<PyReplies> {
-        let _ = trace_context;
         let request = Request {
             id: request_id,
             parameters: parameters.map(parameters::from_dict).transpose()?.unwrap_or_default(),
@@ -67,6 +66,8 @@ impl PyHost {
             timeout: (timeout_us > 0).then(|| Duration::from_micros(timeout_us)),
             correlation: correlation_id.map(correlation).transpose()?.unwrap_or_default(),
             flags,
+            trace: None,
+            trace_context,
         };
         let replies = self.ask(py, |host| host.infer(model, version, request, decoupled))?;
         Ok(PyReplies { replies: Mutex::new(replies), cancelled: AtomicBool::new(false) })

@@ -1,6 +1,7 @@
 //! Binds the data plane to Python. Nothing is decided here: `plane` hands calls through, `instance` lets Python objects execute
 //! batches of `request`s, answered at once (`answers`) or through a `responder`; `host` lets them ask the server. `tensor` turns tensors
-//! into numpy arrays and back, `parameters` parameters into dictionaries, `error` exceptions into errors. `process` is a model's own
+//! into numpy arrays and back, `parameters` parameters into dictionaries, `error` exceptions into errors, `observe`
+//! texts of the command line into settings. `process` is a model's own
 //! process as its server sees it, `worker` as it sees itself.
 
 mod answers;
@@ -9,6 +10,7 @@ mod error;
 mod grpc;
 mod host;
 mod instance;
+mod observe;
 mod parameters;
 mod plane;
 mod process;

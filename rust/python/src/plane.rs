@@ -19,6 +19,7 @@ use crate::control::PythonControl;
 use crate::grpc::GrpcSettings;
 use crate::host::PyHost;
 use crate::instance::PythonInstance;
+use crate::observe::Observation;
 use crate::process::PyProcess;
 
 /// The data plane of one server.
@@ -30,7 +31,7 @@ impl PyPlane {
     #[new]
     #[pyo3(signature = (control, *, name, version, http, grpc, metrics, reuse_http_port = false,
         reuse_grpc_port = false, grpc_settings = None, reactors = 0, http_max_input_bytes = 67_108_864, strict_readiness = true,
-        client_shm = false, cache_bytes = 0))]
+        client_shm = false, cache_bytes = 0, observe = None))]
     #[allow(clippy::too_many_arguments, clippy::fn_params_excessive_bools)] // the keywords of a constructor
     fn new(
         control: Py<PyAny>,
@@ -47,7 +48,8 @@ impl PyPlane {
         strict_readiness: bool,
         client_shm: bool,
         cache_bytes: usize,
-    ) -> Self {
+        observe: Option<Observation>,
+    ) -> PyResult<Self> {
         let settings = Settings {
             name,
             version,
@@ -62,8 +64,13 @@ impl PyPlane {
             strict_readiness,
             client_shm,
             cache_bytes,
+            ..Settings::default()
         };
-        Self(Arc::new(Plane::new(settings, Arc::new(PythonControl(control)))))
+        let settings = match observe {
+            None => settings,
+            Some(observe) => observe.apply(settings).map_err(|error| PyValueError::new_err(error.message))?,
+        };
+        Ok(Self(Arc::new(Plane::new(settings, Arc::new(PythonControl(control))))))
     }
 
     /// Binds the addresses, starts the network threads, returns the addresses with their real ports.

@@ -27,6 +27,7 @@ pub(crate) struct PyRequest {
     priority: u64,
     #[pyo3(get)]
     timeout_us: u64,
+    trace_context: Option<String>,
     requested: Py<PyList>,
     waiting: Mutex<Vec<Tensor>>,
     inputs: PyOnceLock<Py<PyDict>>,
@@ -52,6 +53,7 @@ impl PyRequest {
                 flags: AtomicU32::new(request.flags),
                 priority: request.priority,
                 timeout_us: request.timeout.map_or(0, |timeout| timeout.as_micros() as u64),
+                trace_context: request.context(),
                 requested,
                 waiting: Mutex::new(std::mem::take(&mut request.inputs)),
                 inputs: PyOnceLock::new(),
@@ -137,9 +139,8 @@ impl PyRequest {
 
     /// The trace it belongs to.
     #[getter]
-    #[allow(clippy::unused_self)] // an attribute that has no value until requests are traced
-    fn trace_context(&self) -> Option<String> {
-        None
+    fn trace_context(&self) -> Option<&str> {
+        self.trace_context.as_deref()
     }
 
     /// The way back to the client. Whoever takes it answers through it, and returns `None` for the request.

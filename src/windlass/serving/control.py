@@ -9,6 +9,7 @@ from windlass.config.ensemble import step_models
 from windlass.errors import ModelLoadError, UnavailableError, WindlassError
 from windlass.repository import ModelEntry, Reading, scan_model
 from windlass.serving.loader import Loader
+from windlass.serving.logs import Switches
 from windlass.serving.override import Parameters, from_files, given_config, given_files, with_config
 
 log = logging.getLogger("windlass")
@@ -24,6 +25,7 @@ class Control:
         self._reading = reading
         self._explicit = explicit
         self._loader: Loader | None = None
+        self._switches = Switches()
 
     def attach(self, loader: Loader) -> None:
         """Take the loader, which needs the data plane, which needs this object."""
@@ -64,6 +66,14 @@ class Control:
     def log(self, level: str, message: str) -> None:
         """Write a line of the data plane into the log."""
         log.log(_LEVELS.get(level, logging.INFO), message)
+
+    def set_log(self, info: bool, warning: bool, error: bool, verbose_level: int, format: str) -> None:  # noqa: A002, FBT001
+        """Have the log written another way from now on."""
+        self._switches.set(info=info, warning=warning, error=error, verbose_level=verbose_level, time_format=format)
+
+    def close(self) -> None:
+        """Leave the log as it was found."""
+        self._switches.close()
 
     def _allowed(self) -> Loader:
         if not self._explicit or self._loader is None:

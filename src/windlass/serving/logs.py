@@ -11,22 +11,64 @@ _NAMES = {"WARNING": "WARN"}
 class PlainFormatter(logging.Formatter):
     """``2026-11-21 09:30:00.123 INFO  loaded model``."""
 
+    iso8601 = False
+
     def format(self, record: logging.LogRecord) -> str:
         """Return one line, with the traceback behind it where there is one."""
         level = _NAMES.get(record.levelname, record.levelname)
-        return f"{_time(record)} {level:<5} {_message(self, record)}"
+        return f"{_time(record, iso8601=self.iso8601)} {level:<5} {_message(self, record)}"
 
 
 class JsonFormatter(logging.Formatter):
     """One object a line: ``time``, ``level``, ``message``, and what else the line carries."""
 
+    iso8601 = False
+
     def format(self, record: logging.LogRecord) -> str:
         """Return one line."""
-        fields = {"time": _time(record), "level": record.levelname.lower(), "message": _message(self, record)}
+        fields = {
+            "time": _time(record, iso8601=self.iso8601),
+            "level": record.levelname.lower(),
+            "message": _message(self, record),
+        }
         return json.dumps(fields | getattr(record, "fields", {}), ensure_ascii=False)
 
 
-def _time(record: logging.LogRecord) -> str:
+class Switches(logging.Filter):
+    """What of the log is written, and how, as clients of the server may set it while it runs.
+
+    It stands in front of windlass' logger, so that it holds for any handler a program has given it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._logger = logging.getLogger("windlass")
+        self._level = self._logger.level
+        self._off: frozenset[int] = frozenset()
+
+    def set(self, *, info: bool, warning: bool, error: bool, verbose_level: int, time_format: str) -> None:
+        """Write the levels that are on; with a verbose level, a line for every request as well."""
+        self._logger.addFilter(self)
+        levels = {logging.INFO: info, logging.WARNING: warning, logging.ERROR: error}
+        self._off = frozenset(level for level, on in levels.items() if not on)
+        self._logger.setLevel(logging.DEBUG if verbose_level > 0 else self._level)
+        for handler in self._logger.handlers:
+            if isinstance(handler.formatter, PlainFormatter | JsonFormatter):
+                handler.formatter.iso8601 = time_format == "ISO8601"
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a line is written."""
+        return record.levelno not in self._off
+
+    def close(self) -> None:
+        """Leave the logger as it was."""
+        self._logger.removeFilter(self)
+        self._logger.setLevel(self._level)
+
+
+def _time(record: logging.LogRecord, *, iso8601: bool) -> str:
+    if iso8601:
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created))
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created)) + f".{int(record.msecs):03d}"
 
 
@@ -35,9 +77,9 @@ def _message(formatter: logging.Formatter, record: logging.LogRecord) -> str:
     return f"{message}\n{formatter.formatException(record.exc_info)}" if record.exc_info else message
 
 
-def configure(*, as_json: bool = False) -> None:
-    """Send windlass' log to stderr. Called once, by whoever owns the process."""
-    handler = logging.StreamHandler(sys.stderr)
+def configure(*, as_json: bool = False, file: str = "") -> None:
+    """Send windlass' log to a file, or to stderr. Called once, by whoever owns the process."""
+    handler = logging.FileHandler(file) if file else logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if as_json else PlainFormatter())
     logger = logging.getLogger("windlass")
     logger.handlers[:] = [handler]

@@ -19,6 +19,21 @@ from windlass.serving.poller import Poller
 
 log = logging.getLogger("windlass")
 
+# Settings that the data plane reads from their texts: what is told of requests, and to whom.
+_OBSERVE = (
+    "trace_config",
+    "http_header_forward_pattern",
+    "grpc_header_forward_pattern",
+    "http_restricted_api",
+    "grpc_restricted_protocol",
+    "log_file",
+    "log_info",
+    "log_warning",
+    "log_error",
+    "log_verbose",
+    "log_format",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
@@ -32,6 +47,9 @@ class ServerSettings:
     added to a configuration that its writer left out. ``client_shm`` lets clients on the same machine keep tensors in
     shared memory. ``cache_bytes`` of answers are kept for models with a ``response_cache``. A door without an address
     of its own is at ``host``.
+
+    ``trace_config``, ``http_restricted_api`` and ``grpc_restricted_protocol`` hold texts as the command line takes
+    them: ``"level=TIMESTAMPS"``, ``"health,metadata:key=value"``.
     """
 
     host: str = "127.0.0.1"
@@ -60,6 +78,17 @@ class ServerSettings:
     load_retries: int = 0
     server_id: str = "windlass"
     backend_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    trace_config: tuple[str, ...] = ()
+    http_header_forward_pattern: str = ""
+    grpc_header_forward_pattern: str = ""
+    http_restricted_api: tuple[str, ...] = ()
+    grpc_restricted_protocol: tuple[str, ...] = ()
+    log_file: str = ""
+    log_info: bool = True
+    log_warning: bool = True
+    log_error: bool = True
+    log_verbose: int = 0
+    log_format: str = "default"
 
 
 class Server:
@@ -78,28 +107,18 @@ class Server:
         self._plane: Plane | None = None
         self._loader: Loader | None = None
         self._poller: Poller | None = None
+        self._control: Control | None = None
 
     def start(self) -> Self:
         """Listen, load the models, and call the server ready. It is alive, but not ready, while models load."""
         settings = self.settings
         chosen = self._chosen(self._look())
         control = Control(self.repositories, self._reading(), explicit=settings.control_mode == "explicit")
-        plane = Plane(
-            control,
-            name=settings.server_id,
-            version=windlass.__version__,
-            http=self._address(settings.http_address, settings.http_port),
-            grpc=self._address(settings.grpc_address, settings.grpc_port),
-            metrics=self._address(settings.metrics_address, settings.metrics_port),
-            reuse_http_port=settings.reuse_http_port,
-            reuse_grpc_port=settings.reuse_grpc_port,
-            grpc_settings=settings.grpc,
-            reactors=settings.reactors,
-            http_max_input_bytes=settings.http_max_input_bytes,
-            strict_readiness=settings.strict_readiness,
-            client_shm=settings.client_shm,
-            cache_bytes=settings.cache_bytes,
+        plane = self._make_plane(control)
+        control.set_log(
+            *(getattr(settings, f"log_{name}") for name in ("info", "warning", "error", "verbose", "format"))
         )
+        self._control = control
         try:
             self.addresses = plane.listen()
         except OSError as error:
@@ -119,6 +138,30 @@ class Server:
             self._poller = Poller(self._loader, self._look, settings.poll_s, chosen)
             self._poller.start()
         return self
+
+    def _make_plane(self, control: Control) -> Plane:
+        settings = self.settings
+        observe = {name: getattr(settings, name) for name in _OBSERVE}
+        try:
+            return Plane(
+                control,
+                name=settings.server_id,
+                version=windlass.__version__,
+                http=self._address(settings.http_address, settings.http_port),
+                grpc=self._address(settings.grpc_address, settings.grpc_port),
+                metrics=self._address(settings.metrics_address, settings.metrics_port),
+                reuse_http_port=settings.reuse_http_port,
+                reuse_grpc_port=settings.reuse_grpc_port,
+                grpc_settings=settings.grpc,
+                reactors=settings.reactors,
+                http_max_input_bytes=settings.http_max_input_bytes,
+                strict_readiness=settings.strict_readiness,
+                client_shm=settings.client_shm,
+                cache_bytes=settings.cache_bytes,
+                observe=observe,
+            )
+        except ValueError as error:
+            raise ServerError(str(error), hint="`windlass serve --help` tells what the options take") from None
 
     def _address(self, own: str | None, port: int | None) -> str | None:
         if port is None:
@@ -188,7 +231,9 @@ class Server:
             self._poller = None
         if self._plane:
             self._plane.close()
-        self._plane = self._loader = None
+        if self._control:
+            self._control.close()
+        self._plane = self._loader = self._control = None
 
     def stop(self) -> bool:
         """Drain, then close."""

@@ -65,7 +65,7 @@ impl Ensemble {
             }
             phase.under_way += 1;
         }
-        let tally = Tally::start(Arc::clone(self), rows);
+        let tally = Tally::start(Arc::clone(self), rows, request.trace.clone());
         let plan = if request.outputs.is_empty() {
             Arc::clone(&self.whole)
         } else {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::ensemble::Ensemble;
 use crate::statistics::{Failure, Spent};
+use crate::trace::Trace;
 
 /// Counts one request under way.
 pub(super) struct Tally {
@@ -17,14 +18,15 @@ pub(super) struct Tally {
     arrived: Instant,
     before: Instant,
     given: usize,
+    trace: Option<Arc<Trace>>,
     over: bool,
 }
 
 impl Tally {
     /// A request was admitted.
-    pub(super) fn start(ensemble: Arc<Ensemble>, rows: usize) -> Self {
+    pub(super) fn start(ensemble: Arc<Ensemble>, rows: usize, trace: Option<Arc<Trace>>) -> Self {
         let (spent, told, now) = (Spent::default(), Spent::default(), Instant::now());
-        Self { ensemble, rows, spent, told, arrived: now, before: now, given: 0, over: false }
+        Self { ensemble, rows, spent, told, arrived: now, before: now, given: 0, trace, over: false }
     }
 
     /// What was spent since the answer before.
@@ -47,7 +49,7 @@ impl Tally {
 
     /// It was answered.
     pub(super) fn succeeded(&mut self) {
-        self.over = true;
+        self.end(false);
         let Spent { queue, compute } = self.spent;
         let mut totals = self.ensemble.statistics.lock();
         totals.executed(self.rows, compute);
@@ -56,8 +58,17 @@ impl Tally {
 
     /// It was answered with an error, or nobody waits for the answer any more.
     pub(super) fn failed(&mut self) {
-        self.over = true;
+        self.end(true);
         self.ensemble.statistics.lock().failed(Failure::Other, self.arrived.elapsed());
+    }
+}
+
+impl Tally {
+    fn end(&mut self, failed: bool) {
+        self.over = true;
+        if let Some(trace) = self.trace.take() {
+            trace.leave(failed);
+        }
     }
 }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use crate::plane::Plane;
 use crate::reactor::Reactor;
 
+pub mod access;
 mod aside;
+pub mod fields;
 pub mod grpc;
 pub mod http;
 pub mod json;

@@ -58,6 +58,7 @@ impl Sender<'_> {
             },
             flags: request.flags,
             rows: rows as u64,
+            trace_context: request.context(),
         }
     }
 
@@ -114,6 +115,8 @@ impl Receiver<'_> {
                 Some(request::Correlation::Text(text)) => Correlation::Text(text),
             },
             flags: request.flags,
+            trace: None,
+            trace_context: request.trace_context,
         };
         Ok((request.key, request.rows as usize, decoded))
     }

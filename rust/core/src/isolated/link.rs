@@ -21,6 +21,7 @@ use crate::proto::isolated::{self as proto, to_process};
 use crate::reactor::Reactor;
 use crate::spec::Spec;
 use crate::tensor::Name;
+use crate::trace::Tracing;
 use crate::worker::Commission;
 
 /// Things to do that may wait for a link: a batch, and answers to what its model asks of others.
@@ -77,6 +78,7 @@ pub(crate) struct Conversation {
     /// To give orders to oneself, from other tasks.
     pub(super) own_orders: mpsc::Sender<Order>,
     pub(super) catalog: Weak<Catalog>,
+    pub(super) tracing: Arc<Tracing>,
     pub(super) reactor: Arc<Reactor>,
     pub(super) outputs: Vec<Name>,
     pub(super) next_key: u64,
@@ -87,6 +89,7 @@ pub(crate) fn link(
     process: Process,
     spec: &Spec,
     catalog: Weak<Catalog>,
+    tracing: Arc<Tracing>,
     reactor: Arc<Reactor>,
 ) -> (Link, Conversation) {
     let Process { launch, host, control, calls, line, child, checks } = process;
@@ -112,6 +115,7 @@ pub(crate) fn link(
         orders,
         own_orders,
         catalog,
+        tracing,
         reactor,
         outputs,
         next_key: 1,

@@ -236,7 +236,8 @@ impl<'a> Talk<'a> {
     /// Asks another model on behalf of this one.
     fn infer(&mut self, infer: to_server::Infer) -> io::Result<()> {
         let request = infer.request.ok_or_else(|| io::Error::other("a question without a request"))?;
-        let (_, _, request) = self.receiver().request(request)?;
+        let (_, _, mut request) = self.receiver().request(request)?;
+        request.trace = request.trace_context.take().and_then(|context| self.own.tracing.resume(&context));
         let pending = self.own.catalog.upgrade().ok_or_else(Error::stopping).and_then(|catalog| {
             ask(&catalog, &self.own.reactor, &infer.model, infer.version, request, infer.decoupled)
         });

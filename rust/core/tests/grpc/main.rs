@@ -9,6 +9,7 @@ mod operations;
 #[path = "../segment/mod.rs"]
 mod segment;
 mod server;
+mod settings;
 mod shared_memory;
 #[path = "../server/mod.rs"]
 mod site;

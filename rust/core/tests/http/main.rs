@@ -5,6 +5,7 @@ mod connections;
 mod faults;
 mod generate;
 mod inference;
+mod observe;
 mod repository;
 mod routes;
 #[path = "../segment/mod.rs"]

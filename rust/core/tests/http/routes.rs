@@ -9,7 +9,7 @@ fn every_route_answers_with_its_status_its_type_and_its_body() {
     let json = Some("application/json");
     let echo = r#"{"name":"echo","versions":["1","3"],"platform":"mirror","inputs":[{"name":"INPUT0","datatype":"FP32","shape":[-1,-1]}],"outputs":[{"name":"OUTPUT0","datatype":"FP32","shape":[-1,-1]}]}"#;
     let plain = r#"{"name":"plain","versions":["1"],"platform":"mirror","inputs":[{"name":"INPUT0","datatype":"FP32","shape":[2]}],"outputs":[{"name":"OUTPUT0","datatype":"FP32","shape":[2]}]}"#;
-    let metadata = r#"{"name":"windlass","version":"1.2.3","extensions":["classification","model_repository","schedule_policy","model_configuration","system_shared_memory","binary_tensor_data","parameters","statistics"]}"#;
+    let metadata = r#"{"name":"windlass","version":"1.2.3","extensions":["classification","sequence","model_repository","schedule_policy","model_configuration","system_shared_memory","binary_tensor_data","parameters","statistics","trace","logging"]}"#;
     for (path, content_type, body) in [
         ("/v2/health/live", None, ""),
         ("/v2/health/ready", None, ""),
@@ -47,7 +47,6 @@ fn an_unknown_path_is_not_found_and_a_known_one_wants_its_method() {
         "/v2/models/echo/versions/x",
         "/v2/models/echo/versions/-1/infer",
         "/v2/models/echo/generated",
-        "/v2/logging",
         "/v2/repository/models/echo",
         "/predict/echo/x",
         "/a/b/c/d/e/f/g/h/i/j/k",

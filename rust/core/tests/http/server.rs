@@ -3,6 +3,8 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use windlass_core::settings::Settings;
+
 use crate::client::{Answer, Client};
 use crate::site::{BYTES, Declared, FP16, FP32, Gate, INT32, Site};
 
@@ -29,7 +31,12 @@ impl Server {
     /// `echo` in two versions (FP32, any width, batches), `plain` (FP32 [2], no batches), `pair` (two inputs, one of which is FP16),
     /// `words` (BYTES), `odd name/x` and the decoupled `stream`.
     pub(crate) fn start() -> Self {
-        let server = Self::bare();
+        Self::start_with(Settings::default())
+    }
+
+    /// The same, with settings of its own.
+    pub(crate) fn start_with(settings: Settings) -> Self {
+        let server = Self(Site::open_with(settings));
         server.publish(&Declared::new("echo", 8, &[("INPUT0", FP32, &[-1])]));
         server.publish(&Declared { version: 3, ..Declared::new("echo", 8, &[("INPUT0", FP32, &[-1])]) });
         server.publish(&Declared::new("plain", 0, &[("INPUT0", FP32, &[2])]));

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use windlass_core::control::{Control, ControlParameter, Level};
 use windlass_core::error::{Error, Result};
 use windlass_core::instance::{Executor, Instance};
+use windlass_core::log::LogSettings;
 use windlass_core::plane::{Plane, Settings};
 use windlass_core::proto::inference::{ModelConfig, ModelInput, ModelOutput, ModelTransactionPolicy};
 use windlass_core::spec::Spec;
@@ -40,6 +41,11 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn open() -> Self {
+        Self::open_with(Settings::default())
+    }
+
+    /// The same, with settings of its own.
+    pub(crate) fn open_with(settings: Settings) -> Self {
         let free = Some("127.0.0.1:0".to_owned());
         let settings = Settings {
             name: "windlass".into(),
@@ -51,7 +57,7 @@ impl Site {
             http_max_input_bytes: LIMIT,
             strict_readiness: true,
             client_shm: true,
-            ..Settings::default()
+            ..settings
         };
         let ledger: Arc<Ledger> = Arc::default();
         let plane = Arc::new(Plane::new(settings, Arc::<Ledger>::clone(&ledger)));
@@ -161,11 +167,34 @@ impl Control for Ledger {
         Ok(())
     }
 
-    fn log(&self, _level: Level, _message: &str) {}
+    fn log(&self, level: Level, message: &str) {
+        self.0.lock().expect("no panic").push(format!("{level:?} {message}"));
+    }
+
+    fn set_log(&self, settings: &LogSettings) {
+        self.0.lock().expect("no panic").push(format!("log {} {}", settings.verbose_level, settings.format));
+    }
 }
 
 impl Ledger {
     pub(crate) fn last(&self) -> String {
         self.0.lock().expect("no panic").last().cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn has(&self, line: &str) -> bool {
+        self.0.lock().expect("no panic").iter().any(|known| known == line)
+    }
+
+    pub(crate) fn count(&self, part: &str) -> usize {
+        self.0.lock().expect("no panic").iter().filter(|line| line.contains(part)).count()
+    }
+
+    /// Waits for a line that starts so.
+    pub(crate) fn until(&self, start: &str) {
+        let patience = std::time::Instant::now() + Duration::from_secs(20);
+        while !self.0.lock().expect("no panic").iter().any(|line| line.starts_with(start)) {
+            assert!(std::time::Instant::now() < patience, "no line `{start}`: {:?}", self.0.lock().expect("no panic"));
+            std::thread::yield_now();
+        }
     }
 }

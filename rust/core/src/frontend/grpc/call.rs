@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use h2::server::SendResponse;
@@ -17,8 +17,9 @@ use crate::frontend::grpc::compression::Encoding;
 use crate::frontend::grpc::inbox::Inbox;
 use crate::frontend::grpc::message::Reply;
 use crate::frontend::grpc::refusal::Refusal;
-use crate::frontend::grpc::service::Rpc;
+use crate::frontend::grpc::service::{Inbound, Rpc};
 use crate::frontend::grpc::stream;
+use crate::trace::Event;
 
 /// Answers one call. Ends at once when the client loses interest: what it asked for is abandoned wherever it is.
 pub(super) async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, door: Arc<Door>) {
@@ -33,7 +34,7 @@ pub(super) async fn answer(request: Request<RecvStream>, mut respond: SendRespon
         return stream::answer(&head, incoming, respond, door).await;
     }
     let outcome = {
-        let mut work = pin!(work_in_time(&head, incoming, &door));
+        let mut work = pin!(work_and_tell(&head, incoming, &door));
         poll_fn(|context| match work.as_mut().poll(context) {
             Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
             Poll::Pending => respond.poll_reset(context).map(|_| None),
@@ -61,6 +62,22 @@ fn not_grpc(head: &request::Parts) -> Option<StatusCode> {
     (!speaks).then_some(StatusCode::UNSUPPORTED_MEDIA_TYPE)
 }
 
+/// The same, with a line in the log where somebody wants to see every request.
+async fn work_and_tell(
+    head: &request::Parts,
+    stream: RecvStream,
+    door: &Door,
+) -> Result<(Reply, Option<Encoding>), Refusal> {
+    let started = door.plane.log().is_verbose().then(Instant::now);
+    let outcome = work_in_time(head, stream, door).await;
+    if let Some(started) = started {
+        let status = outcome.as_ref().err().map_or(0, |refusal| refusal.status);
+        let line = format!("gRPC {} -> {status} in {:?}", head.uri.path(), started.elapsed());
+        door.plane.log().verbose(line);
+    }
+    outcome
+}
+
 async fn work_in_time(
     head: &request::Parts,
     incoming: RecvStream,
@@ -76,8 +93,10 @@ async fn work_in_time(
 async fn work(head: &request::Parts, incoming: RecvStream, door: &Door) -> Result<(Reply, Option<Encoding>), Refusal> {
     let rpc = Rpc::find(head.uri.path())?;
     let encoding = Encoding::of(&head.headers)?;
+    let started = door.plane.tracing().time();
     let message = Inbox::new(incoming, encoding).next().await.ok_or_else(Refusal::cut_off)??;
-    let reply = rpc.answer(door, message).await?;
+    let inbound = Inbound { headers: &head.headers, read: started.zip(door.plane.tracing().time()) };
+    let reply = rpc.answer(door, message, &inbound).await?;
     match encoding.filter(|encoding| encoding.is_accepted(&head.headers)) {
         None => Ok((reply, None)),
         Some(encoding) => Ok((reply.compressed(encoding).await?, Some(encoding))),
@@ -85,6 +104,10 @@ async fn work(head: &request::Parts, incoming: RecvStream, door: &Door) -> Resul
 }
 
 fn send(respond: &mut SendResponse<Bytes>, reply: Reply, encoding: Option<Encoding>) -> Result<(), h2::Error> {
+    let (parts, trace) = reply.into_parts();
+    if let Some(trace) = &trace {
+        trace.note(Event::GrpcSendStart);
+    }
     let mut response = Response::new(());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
@@ -92,12 +115,16 @@ fn send(respond: &mut SendResponse<Bytes>, reply: Reply, encoding: Option<Encodi
         headers.insert("grpc-encoding", HeaderValue::from_static(encoding.name()));
     }
     let mut stream = respond.send_response(response, false)?;
-    for part in reply.into_parts() {
+    for part in parts {
         stream.send_data(part, false)?;
     }
     let mut trailers = HeaderMap::with_capacity(1);
     trailers.insert("grpc-status", HeaderValue::from_static("0"));
-    stream.send_trailers(trailers)
+    stream.send_trailers(trailers)?;
+    if let Some(trace) = trace {
+        trace.note(Event::GrpcSendEnd);
+    }
+    Ok(())
 }
 
 /// How long the client waits, by its `grpc-timeout`: up to eight digits and a unit.

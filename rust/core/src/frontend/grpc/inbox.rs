@@ -208,7 +208,7 @@ mod tests {
     fn the_last_tensor_of_a_message_can_be_used_where_it_is() {
         let tensor = Bytes::from(vec![7; 4000]);
         let message = ModelInferRequest { id: "odd".into(), raw_input_contents: vec![tensor], ..Default::default() };
-        let wire = Reply::new(&message).expect("not over the limit").into_parts().concat();
+        let wire = Reply::new(&message).expect("not over the limit").into_parts().0.concat();
         let mut assembly = Assembly::default();
         assembly.push(&mut wire.into()).expect("a good message");
         let place = assembly.bytes.as_ptr_range();

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::error::Error;
+use crate::frontend::fields::Way;
 use crate::frontend::grpc::message::{Extra, Reply};
 use crate::frontend::grpc::refusal::Refusal;
 use crate::frontend::grpc::request::{decode, refuse_crowd};
-use crate::frontend::grpc::service;
+use crate::frontend::grpc::service::{self, Inbound};
 use crate::frontend::outputs::OutputForms;
 use crate::frontend::{Door, aside};
 use crate::proto::inference as proto;
@@ -24,7 +25,7 @@ pub(super) const RAW_OUTPUT_CONTENTS: u8 = 6 << 3 | 2;
 const LIGHT_OUTPUT_BYTES: usize = 64 * 1024;
 
 /// Answers an inference request.
-pub(super) async fn infer(door: &Door, message: Bytes) -> Result<Reply, Refusal> {
+pub(super) async fn infer(door: &Door, message: Bytes, inbound: &Inbound<'_>) -> Result<Reply, Refusal> {
     if door.plane.stopping() {
         return Err(Refusal::stopping());
     }
@@ -34,12 +35,14 @@ pub(super) async fn infer(door: &Door, message: Bytes) -> Result<Reply, Refusal>
     if model.spec.decoupled {
         return Err(Refusal::unimplemented("ModelInfer RPC doesn't support models with decoupled transaction policy"));
     }
-    let (request, forms) = decode(message, &model.spec, door.plane.regions())?;
+    let (mut request, forms) = decode(message, &model.spec, door.plane.regions())?;
+    door.accept(&mut request, &model.spec.model, (Way::Grpc, inbound.headers), inbound.read)?;
+    let trace = request.trace.clone();
     let response = model.submit(request, &door.reactor)?.await?;
     let ranked = response.outputs.iter().filter(|output| forms.ranks(&output.name));
     let heavy = ranked.map(|output| output.data.len()).sum::<usize>() > LIGHT_OUTPUT_BYTES;
     let spec = Arc::clone(&model.spec);
-    aside::run(heavy, move || encode(response, &forms, &spec)).await
+    Ok(aside::run(heavy, move || encode(response, &forms, &spec)).await?.of_trace(trace))
 }
 
 /// Encodes an answer.

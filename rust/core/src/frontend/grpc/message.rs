@@ -1,12 +1,14 @@
 //! Messages on their way out: a flag, a length, and so many bytes each.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use prost::{Message, length_delimiter_len};
 
 use crate::frontend::grpc::compression::Encoding;
 use crate::frontend::grpc::refusal::Refusal;
+use crate::trace::Trace;
 
 /// The protocol's limit for one message.
 pub(super) const MAX_BYTES: usize = i32::MAX as usize;
@@ -103,6 +105,8 @@ impl Outbox {
 #[derive(Debug)]
 pub(super) struct Reply {
     parts: Vec<Bytes>,
+    /// The trace of the request, which ends when this is on its way.
+    trace: Option<Arc<Trace>>,
 }
 
 impl Reply {
@@ -122,7 +126,7 @@ impl Reply {
         let mut outbox = Outbox::default();
         outbox.put(message, extra)?;
         outbox.close();
-        Ok(Self { parts: outbox.parts.into() })
+        Ok(Self { parts: outbox.parts.into(), trace: None })
     }
 
     /// The same, compressed.
@@ -137,12 +141,17 @@ impl Reply {
         let mut prefix = BytesMut::with_capacity(PREFIX_BYTES);
         prefix.put_u8(1);
         prefix.put_u32(message.len() as u32);
-        Ok(Self { parts: vec![prefix.freeze(), message] })
+        Ok(Self { parts: vec![prefix.freeze(), message], trace: self.trace })
     }
 
-    /// What is sent.
-    pub(super) fn into_parts(self) -> Vec<Bytes> {
-        self.parts
+    /// The same, of a request that is traced.
+    pub(super) fn of_trace(self, trace: Option<Arc<Trace>>) -> Self {
+        Self { trace, ..self }
+    }
+
+    /// What is sent, and the trace it belongs to.
+    pub(super) fn into_parts(self) -> (Vec<Bytes>, Option<Arc<Trace>>) {
+        (self.parts, self.trace)
     }
 }
 
@@ -164,7 +173,7 @@ mod tests {
         let fields = vec![small.clone(), large.clone(), Bytes::new(), large.clone(), small.clone()];
         let extra = Extra { key: RAW_OUTPUT_CONTENTS, fields: fields.clone(), ..Extra::default() };
 
-        let parts = Reply::with(&response(), extra).expect("not over the limit").into_parts();
+        let parts = Reply::with(&response(), extra).expect("not over the limit").into_parts().0;
 
         assert_eq!(parts.iter().filter(|part| part.as_ptr() == large.as_ptr()).count(), 2);
         let wire = parts.concat();

@@ -12,6 +12,7 @@ mod operations;
 mod refusal;
 mod request;
 mod service;
+mod settings;
 mod shared_memory;
 mod stream;
 mod upkeep;

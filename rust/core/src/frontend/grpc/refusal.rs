@@ -49,6 +49,11 @@ impl Refusal {
         Self { status: 14, message: "GRPC server is shutting down and has stopped accepting new requests.".into() }
     }
 
+    /// What only those may call who send a field along.
+    pub(super) fn restricted(field: &str) -> Self {
+        Self { status: 14, message: format!("This protocol is restricted, expecting header '{field}'").into() }
+    }
+
     /// The answer as nothing but headers.
     pub(super) fn response(&self) -> Response<()> {
         let mut response = Response::new(());

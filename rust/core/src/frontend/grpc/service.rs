@@ -1,13 +1,16 @@
 //! The rpcs, by name; what each means is in `operations` and `infer`.
 
 use bytes::Bytes;
+use http::HeaderMap;
 use prost::Message;
 
 use crate::error::Result;
 use crate::frontend::Door;
+use crate::frontend::access::Category;
+use crate::frontend::fields::Way;
 use crate::frontend::grpc::message::Reply;
 use crate::frontend::grpc::refusal::Refusal;
-use crate::frontend::grpc::{infer, operations, shared_memory};
+use crate::frontend::grpc::{infer, operations, settings, shared_memory};
 use crate::proto::inference as proto;
 
 /// What can be called.
@@ -22,6 +25,7 @@ pub(super) enum Rpc {
     ModelMetadata,
     ModelReady,
     ModelStatistics,
+    LogSettings,
     RepositoryIndex,
     RepositoryModelLoad,
     RepositoryModelUnload,
@@ -31,14 +35,16 @@ pub(super) enum Rpc {
     SystemSharedMemoryRegister,
     SystemSharedMemoryStatus,
     SystemSharedMemoryUnregister,
+    TraceSetting,
 }
 
 const INFERENCE: &str = "/inference.GRPCInferenceService/";
 const HEALTH_CHECK: &str = "/grpc.health.v1.Health/Check";
 
 /// Rpcs of the inference service, the one called most in front.
-const OFFERED: [(&str, Rpc); 17] = [
+const OFFERED: [(&str, Rpc); 19] = [
     ("ModelInfer", Rpc::ModelInfer),
+    ("LogSettings", Rpc::LogSettings),
     ("ModelConfig", Rpc::ModelConfig),
     ("ModelMetadata", Rpc::ModelMetadata),
     ("ModelReady", Rpc::ModelReady),
@@ -55,6 +61,7 @@ const OFFERED: [(&str, Rpc); 17] = [
     ("CudaSharedMemoryRegister", Rpc::CudaSharedMemoryRegister),
     ("CudaSharedMemoryStatus", Rpc::CudaSharedMemoryStatus),
     ("CudaSharedMemoryUnregister", Rpc::CudaSharedMemoryUnregister),
+    ("TraceSetting", Rpc::TraceSetting),
 ];
 
 impl Rpc {
@@ -70,14 +77,44 @@ impl Rpc {
         offered.map(|row| row.1).ok_or_else(|| Refusal::unimplemented(format!("this server does not offer `{path}`")))
     }
 
+    /// What it is restricted as.
+    fn category(self) -> Category {
+        match self {
+            Self::Check | Self::ModelReady | Self::ServerLive | Self::ServerReady => Category::Health,
+            Self::ModelMetadata | Self::ServerMetadata => Category::Metadata,
+            Self::ModelConfig => Category::ModelConfig,
+            Self::ModelInfer => Category::Inference,
+            Self::ModelStatistics => Category::Statistics,
+            Self::RepositoryIndex | Self::RepositoryModelLoad | Self::RepositoryModelUnload => {
+                Category::ModelRepository
+            }
+            Self::SystemSharedMemoryRegister
+            | Self::SystemSharedMemoryStatus
+            | Self::SystemSharedMemoryUnregister
+            | Self::CudaSharedMemoryRegister
+            | Self::CudaSharedMemoryStatus
+            | Self::CudaSharedMemoryUnregister => Category::SharedMemory,
+            Self::TraceSetting => Category::Trace,
+            Self::LogSettings => Category::Logging,
+        }
+    }
+
     /// Answers a message.
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` for a message that is none; what the operation says.
-    pub(super) async fn answer(self, door: &Door, message: Bytes) -> std::result::Result<Reply, Refusal> {
+    pub(super) async fn answer(
+        self,
+        door: &Door,
+        message: Bytes,
+        inbound: &Inbound<'_>,
+    ) -> std::result::Result<Reply, Refusal> {
         let plane = &*door.plane;
+        if let Err(field) = plane.restrictions(Way::Grpc).check(self.category(), inbound.headers) {
+            return Err(Refusal::restricted(field));
+        }
         match self {
-            Self::ModelInfer => infer::infer(door, message).await,
+            Self::ModelInfer => infer::infer(door, message, inbound).await,
             Self::RepositoryModelLoad => reply(operations::load(plane, decode(message)?).await),
             Self::RepositoryModelUnload => reply(operations::unload(plane, decode(message)?).await),
             Self::Check => Reply::new(&operations::check(plane)),
@@ -86,6 +123,13 @@ impl Rpc {
             Self::ModelReady => reply(operations::model_ready(plane, &decode(message)?)),
             Self::ModelStatistics => reply(operations::model_statistics(plane, &decode(message)?)),
             Self::RepositoryIndex => reply(operations::repository_index(plane, &decode(message)?)),
+            Self::TraceSetting => reply(settings::trace(plane, &decode(message)?)),
+            Self::LogSettings => {
+                if let Some(wanted) = settings::log_wanted(plane.log().settings(), decode(message)?)? {
+                    door.plane.change_log(wanted).await?;
+                }
+                Reply::new(&settings::log(plane))
+            }
             Self::ServerLive => Reply::new(&operations::server_live(plane)),
             Self::ServerMetadata => Reply::new(&operations::server_metadata(plane)),
             Self::ServerReady => Reply::new(&operations::server_ready(plane)),
@@ -100,6 +144,13 @@ impl Rpc {
             }
         }
     }
+}
+
+/// What came before the message.
+pub(super) struct Inbound<'a> {
+    pub(super) headers: &'a HeaderMap,
+    /// When the message began to be read, and when it was; only where somebody might ask.
+    pub(super) read: Option<(u64, u64)>,
 }
 
 /// Decodes a message.
@@ -126,7 +177,7 @@ mod tests {
 
     #[test]
     fn what_is_not_offered_is_named() {
-        for path in ["/inference.GRPCInferenceService/TraceSetting", "/inference.Other/ModelInfer", "/", ""] {
+        for path in ["/inference.GRPCInferenceService/Nothing", "/inference.Other/ModelInfer", "/", ""] {
             let refusal = Rpc::find(path).expect_err("a refusal");
             assert_eq!((refusal.status, &refusal.message[..]), (12, &*format!("this server does not offer `{path}`")));
         }

@@ -15,6 +15,8 @@ use http::{HeaderMap, HeaderValue, Response, header, request};
 use tokio::time::sleep;
 
 use crate::error::Result;
+use crate::frontend::access::Category;
+use crate::frontend::fields::Way;
 use crate::frontend::grpc::call::deadline;
 use crate::frontend::grpc::compression::Encoding;
 use crate::frontend::grpc::flights::{Asked, Flights, Told};
@@ -55,7 +57,11 @@ pub(super) async fn answer(
     mut respond: SendResponse<Bytes>,
     door: Arc<Door>,
 ) {
-    let opened = if door.plane.stopping() { Err(Refusal::stopping()) } else { Encoding::of(&head.headers) };
+    let opened = match door.plane.restrictions(Way::Grpc).check(Category::Inference, &head.headers) {
+        Err(field) => Err(Refusal::restricted(field)),
+        Ok(()) if door.plane.stopping() => Err(Refusal::stopping()),
+        Ok(()) => Encoding::of(&head.headers),
+    };
     let (encoding, time) = match opened.and_then(|encoding| Ok((encoding, deadline(&head.headers)?))) {
         Ok(opened) => opened,
         Err(refusal) => {
@@ -83,7 +89,8 @@ pub(super) async fn answer(
     });
     let inbox = Some(Inbox::new(incoming, encoding));
     let (flights, outbox) = (Flights::default(), Outbox::default());
-    let mut conversation = Conversation { door, strict, inbox, flights, outbox, sink, refusal: None };
+    let headers = head.headers.clone();
+    let mut conversation = Conversation { door, headers, strict, inbox, flights, outbox, sink, refusal: None };
     let mut interrupted = false;
     poll_fn(|context| {
         if !interrupted && let Poll::Ready(refusal) = interruption.as_mut().poll(context) {
@@ -98,6 +105,8 @@ pub(super) async fn answer(
 /// Both directions of one stream.
 struct Conversation {
     door: Arc<Door>,
+    /// What came before all requests, and belongs to each.
+    headers: HeaderMap,
     /// Whether a model's failure ends the stream, with its status.
     strict: bool,
     /// Gone once nothing more is read.
@@ -187,8 +196,10 @@ impl Conversation {
 
     fn submit(&self, asked: &mut Asked, message: ModelInferRequest) -> Result<(Arc<Spec>, Pending)> {
         let model = self.door.plane.model(&asked.model, &asked.version)?;
-        let (request, forms) = decode(message, &model.spec, self.door.plane.regions())?;
+        let (mut request, forms) = decode(message, &model.spec, self.door.plane.regions())?;
         asked.forms = forms;
+        let now = self.door.plane.tracing().time();
+        self.door.accept(&mut request, &model.spec.model, (Way::Grpc, &self.headers), now.zip(now))?;
         Ok((Arc::clone(&model.spec), model.submit(request, &self.door.reactor)?))
     }
 

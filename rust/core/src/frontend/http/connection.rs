@@ -17,6 +17,7 @@ use crate::frontend::http::head::{Fault, Head, MAX_HEAD_BYTES, Method};
 use crate::frontend::http::response::{Feed, Framing, Response};
 use crate::frontend::http::wire::{Arrival, IDLE_PATIENCE, REQUEST_PATIENCE, Wire};
 use crate::frontend::json::writer;
+use crate::trace::Event;
 
 /// So much of a body that comes part by part is gathered before it is sent, where it comes fast.
 const ENOUGH_BYTES: usize = 16 * 1024;
@@ -56,6 +57,11 @@ pub(super) trait Service {
 
     /// Largest body it wants, in bytes.
     fn max_body_bytes(&self) -> usize;
+
+    /// The time, where somebody might want to know when a request was read.
+    fn time(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// What comes next of a body.
@@ -89,16 +95,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send, V: Service + Sync> Connection<S, 
     /// Serves until one of both sides has had enough. An error means that the client is gone.
     pub(super) async fn serve(mut self) -> io::Result<()> {
         loop {
-            let head = match self.head().await? {
+            let mut head = match self.head().await? {
                 Ok(Some(head)) => head,
                 Ok(None) => return self.wire.close().await,
                 Err(fault) => return self.refuse(Response::fault(fault.status, fault.message)).await,
             };
+            let started = self.service.time();
             let body = match self.wire.body(&head, self.service.max_body_bytes()).await? {
                 Ok(body) => body,
                 Err(refusal) => return self.refuse(refusal).await,
             };
+            head.read = started.zip(self.service.time());
             let Some(mut response) = self.answer(&head, body).await? else { return Ok(()) };
+            let trace = response.trace.take();
             let framing = response.framing(head.is_http_1_0);
             let feed = response.feed.take();
             let mut keeps = head.keep_alive && framing != Framing::Close && !self.signals.is_closing();
@@ -113,6 +122,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send, V: Service + Sync> Connection<S, 
                     return Ok(());
                 }
                 keeps &= !self.signals.is_closing();
+            }
+            if let Some(trace) = trace {
+                trace.note(Event::HttpSendEnd);
             }
             if !keeps {
                 return self.wire.say_goodbye().await;

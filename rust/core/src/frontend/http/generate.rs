@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{BufMut, BytesMut};
 
 use crate::error::{Error, Result};
+use crate::frontend::fields::Way;
 use crate::frontend::http::head::Head;
 use crate::frontend::http::response::{Feed, Response};
 use crate::frontend::http::router::Target;
@@ -15,6 +16,7 @@ use crate::pending::Pending;
 use crate::reply::Answer;
 use crate::request::Response as Said;
 use crate::spec::Spec;
+use crate::trace::{Event, Trace};
 
 /// JSON up to this size is read on the spot.
 const LIGHT_JSON_BYTES: usize = 256 * 1024;
@@ -23,7 +25,7 @@ const ONE_ANSWER: &str = "generate expects model to produce exactly 1 response, 
 
 /// Answers with the only answer of the model. The first tells the status, also where others follow.
 pub(super) async fn generate(door: &Door, head: &Head, target: &Target<'_>, body: BytesMut) -> Result<Response> {
-    let (mut pending, spec) = ask(door, head, target, body).await?;
+    let Asked { mut pending, spec, trace } = ask(door, head, target, body).await?;
     let mut only = None;
     while let Some(Answer { result, .. }) = pending.next().await {
         let Some(said) = result else { continue };
@@ -36,12 +38,12 @@ pub(super) async fn generate(door: &Door, head: &Head, target: &Target<'_>, body
         only = Some((status, Some(text)));
     }
     let (status, text) = only.unwrap_or((200, None));
-    Ok(Response { status, ..Response::json(text.unwrap_or_else(|| writer::error(ONE_ANSWER))) })
+    Ok(Response { status, trace: sending(trace), ..Response::json(text.unwrap_or_else(|| writer::error(ONE_ANSWER))) })
 }
 
 /// Answers with an event for each answer. The first tells the status.
 pub(super) async fn stream(door: &Door, head: &Head, target: &Target<'_>, body: BytesMut) -> Result<Response> {
-    let (pending, spec) = ask(door, head, target, body).await?;
+    let Asked { pending, spec, trace } = ask(door, head, target, body).await?;
     let mut events = Events { pending, spec, first: None, ended: false };
     let mut status = 200;
     while let Some(Answer { result, last }) = events.pending.next().await {
@@ -54,18 +56,32 @@ pub(super) async fn stream(door: &Door, head: &Head, target: &Target<'_>, body: 
         }
     }
     let content_type = Some("text/event-stream; charset=utf-8");
-    Ok(Response { status, content_type, feed: Some(Box::new(events)), ..Response::default() })
+    Ok(Response { status, content_type, feed: Some(Box::new(events)), trace: sending(trace), ..Response::default() })
 }
 
-async fn ask(door: &Door, head: &Head, target: &Target<'_>, body: BytesMut) -> Result<(Pending, Arc<Spec>)> {
+/// A request on its way.
+struct Asked {
+    pending: Pending,
+    spec: Arc<Spec>,
+    trace: Option<Arc<Trace>>,
+}
+
+/// What is left of a trace: its end is when all is sent.
+fn sending(trace: Option<Arc<Trace>>) -> Option<Arc<Trace>> {
+    trace.inspect(|trace| trace.note(Event::HttpSendStart))
+}
+
+async fn ask(door: &Door, head: &Head, target: &Target<'_>, body: BytesMut) -> Result<Asked> {
     let model = door.plane.model(&target.model, target.version)?;
     if !matches!(head.content_encoding.as_deref().map(<[u8]>::trim_ascii), None | Some(b"" | b"identity")) {
         return Err(Error::invalid("Unsupported content-encoding, only 'identity' is supported."));
     }
     let (spec, max_bytes) = (Arc::clone(&model.spec), door.plane.http_max_input_bytes());
     let heavy = body.len() > LIGHT_JSON_BYTES;
-    let request = aside::run(heavy, move || decode_generate(&body, &spec, max_bytes)).await?;
-    Ok((model.submit(request, &door.reactor)?, Arc::clone(&model.spec)))
+    let mut request = aside::run(heavy, move || decode_generate(&body, &spec, max_bytes)).await?;
+    door.accept(&mut request, &model.spec.model, (Way::Http, head), head.read)?;
+    let trace = request.trace.clone();
+    Ok(Asked { pending: model.submit(request, &door.reactor)?, spec: Arc::clone(&model.spec), trace })
 }
 
 /// An answer as JSON, and the status it stands for.

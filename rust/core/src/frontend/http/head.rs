@@ -4,6 +4,8 @@ use std::mem::MaybeUninit;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::frontend::fields::Fields;
+
 /// Largest head that is read.
 pub(super) const MAX_HEAD_BYTES: usize = 64 * 1024;
 const MAX_HEADERS: usize = 100;
@@ -53,9 +55,31 @@ pub(super) struct Head {
     pub json_length: Option<Bytes>,
     pub content_encoding: Option<Bytes>,
     pub accept_encoding: Option<Bytes>,
+    /// All of it, for the few who look for other fields.
+    text: Bytes,
+    /// When the head had come, and when the body had; only where somebody might ask.
+    pub read: Option<(u64, u64)>,
+}
+
+impl Fields for Head {
+    fn field(&self, name: &str) -> Option<&[u8]> {
+        self.fields().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    fn each(&self, see: &mut dyn FnMut(&str, &[u8])) {
+        self.fields().for_each(|(name, value)| see(name, value));
+    }
 }
 
 impl Head {
+    /// The fields as they were sent; the text was checked when it was read.
+    fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.text.split(|&byte| byte == b'\n').skip(1).filter_map(|line| {
+            let colon = line.iter().position(|&byte| byte == b':')?;
+            Some((std::str::from_utf8(&line[..colon]).ok()?, line[colon + 1..].trim_ascii()))
+        })
+    }
+
     /// Takes a head off the front of the buffer; `None` when it is not complete yet.
     pub(super) fn take(buffer: &mut BytesMut) -> Result<Option<Self>, Fault> {
         let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
@@ -82,7 +106,7 @@ impl Head {
         };
         let target = range(request.path.unwrap_or_default().as_bytes());
         let is_http_1_0 = request.version == Some(0);
-        let mut fields = Fields::default();
+        let mut fields = Known::default();
         for header in request.headers.iter() {
             fields.read(header.name, header.value, &range)?;
         }
@@ -105,6 +129,8 @@ impl Head {
             json_length: slice(fields.json_length),
             content_encoding: slice(fields.content_encoding),
             accept_encoding: slice(fields.accept_encoding),
+            read: None,
+            text: head,
         }))
     }
 }
@@ -112,7 +138,7 @@ impl Head {
 type Range = std::ops::Range<usize>;
 
 #[derive(Default)]
-struct Fields {
+struct Known {
     length: Option<usize>,
     chunked: bool,
     /// What the client wants of the connection, if it says so; to close it wins.
@@ -123,7 +149,7 @@ struct Fields {
     accept_encoding: Option<Range>,
 }
 
-impl Fields {
+impl Known {
     fn read(&mut self, name: &str, value: &[u8], range: &impl Fn(&[u8]) -> Range) -> Result<(), Fault> {
         // The length of a name tells almost all of them apart before any letters are compared.
         match name.len() {
@@ -200,6 +226,17 @@ mod tests {
         assert_eq!(texts, [&b"3"[..], b"a", b"b"]);
         let head = parse("POST / HTTP/1.1\r\nTRANSFER-encoding: Chunked\r\n\r\n").expect("good").expect("complete");
         assert_eq!(head.framing, Framing::Chunked);
+    }
+
+    #[test]
+    fn any_field_can_be_looked_for() {
+        let head =
+            parse("POST / HTTP/1.1\r\nX-User:  7 \r\nTraceParent: 00-x\r\n\r\n").expect("good").expect("complete");
+        assert_eq!(head.field("traceparent"), Some(&b"00-x"[..]));
+        assert_eq!((head.field("x-user"), head.field("x")), (Some(&b"7"[..]), None));
+        let mut names = Vec::new();
+        head.each(&mut |name, _| names.push(name.to_owned()));
+        assert_eq!(names, ["X-User", "TraceParent"]);
     }
 
     #[test]

@@ -7,16 +7,19 @@ use bytes::BytesMut;
 use crate::error::{Code, Error, Result};
 use crate::frontend::Door;
 use crate::frontend::aside;
+use crate::frontend::fields::Way;
 use crate::frontend::http::compression;
 use crate::frontend::http::head::Head;
 use crate::frontend::http::response::Response;
 use crate::frontend::http::router::Target;
 use crate::frontend::json::{Encoded, decode_infer, decode_predict, decode_raw, encode_infer, encode_predict};
 use crate::frontend::outputs::{Form, OutputForms};
+use crate::model::Model;
 use crate::plane::Plane;
 use crate::request::{Request, Response as Answer};
 use crate::spec::Spec;
 use crate::tensor::Name;
+use crate::trace::Event;
 
 /// JSON up to this size is read on the spot: that takes less than a millisecond.
 const LIGHT_JSON_BYTES: usize = 256 * 1024;
@@ -32,7 +35,18 @@ pub(super) async fn infer(door: &Door, head: &Head, target: &Target<'_>, body: B
         return Ok(compression::unsupported());
     };
     let body = compression::decompress(encoding, body, max_bytes).await?;
-    let (request, forms) = decode(head, body, &model.spec, &door.plane).await?;
+    let (mut request, forms) = decode(head, body, &model.spec, &door.plane).await?;
+    door.accept(&mut request, &model.spec.model, (Way::Http, head), head.read)?;
+    let trace = request.trace.clone();
+    let mut response = answer(door, head, &model, request, forms).await.unwrap_or_else(Response::from);
+    if let Some(trace) = &trace {
+        trace.note(Event::HttpSendStart);
+    }
+    response.trace = trace;
+    Ok(response)
+}
+
+async fn answer(door: &Door, head: &Head, model: &Model, request: Request, forms: OutputForms) -> Result<Response> {
     let answer = model.submit(request, &door.reactor)?.await?;
     let encoded = encode(answer, forms, &model.spec).await?;
     let binary = encoded.json_length.is_some();
@@ -77,7 +91,8 @@ pub(super) async fn predict(door: &Door, head: &Head, name: Option<&str>, body: 
     };
     let body = compression::decompress(encoding, body, door.plane.http_max_input_bytes()).await?;
     let spec = Arc::clone(&model.spec);
-    let predict = aside::run(body.len() > LIGHT_JSON_BYTES, move || decode_predict(&body, &spec)).await?;
+    let mut predict = aside::run(body.len() > LIGHT_JSON_BYTES, move || decode_predict(&body, &spec)).await?;
+    door.accept(&mut predict.request, &model.spec.model, (Way::Http, head), head.read)?;
     let answer = model.submit(predict.request, &door.reactor)?.await?;
     let heavy = answer.outputs.iter().map(|output| output.data.len()).sum::<usize>() > LIGHT_OUTPUT_BYTES;
     let response = Response::json(aside::run(heavy, move || encode_predict(&answer, predict.single)).await?);

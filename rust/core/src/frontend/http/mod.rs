@@ -13,17 +13,20 @@ mod operations;
 mod patience;
 mod response;
 mod router;
+mod settings;
 mod shared_memory;
 mod wire;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::BytesMut;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::error::{Code, Error, Result};
+use crate::frontend::fields::Way;
 use crate::frontend::http::connection::Service;
 use crate::frontend::http::head::{Head, Method};
 use crate::frontend::http::response::Response;
@@ -44,7 +47,38 @@ struct Rest(Arc<Door>);
 
 impl Service for Rest {
     async fn answer(&self, head: &Head, body: BytesMut) -> Response {
-        match route(head.method, &head.target) {
+        let started = self.0.plane.log().is_verbose().then(Instant::now);
+        let response = self.dispatch(head, body).await;
+        if let Some(started) = started {
+            self.0.plane.log().verbose(format!(
+                "HTTP {:?} {} -> {} in {:?}",
+                head.method,
+                String::from_utf8_lossy(&head.target),
+                response.status,
+                started.elapsed()
+            ));
+        }
+        response
+    }
+
+    fn max_body_bytes(&self) -> usize {
+        self.0.plane.http_max_input_bytes()
+    }
+
+    fn time(&self) -> Option<u64> {
+        self.0.plane.tracing().time()
+    }
+}
+
+impl Rest {
+    async fn dispatch(&self, head: &Head, body: BytesMut) -> Response {
+        let route = route(head.method, &head.target);
+        if let Some(category) = route.category()
+            && let Err(field) = self.0.plane.restrictions(Way::Http).check(category, head)
+        {
+            return Response::fault(403, &format!("This API is restricted, expecting header '{field}'"));
+        }
+        match route {
             Route::Unknown => Response::unrouted(404, "Not Found"),
             Route::WrongMethod => Response::unrouted(405, "Method Not Allowed"),
             Route::Infer(target) => self.during_service(infer::infer(&self.0, head, &target, body)).await,
@@ -55,12 +89,6 @@ impl Service for Rest {
         }
     }
 
-    fn max_body_bytes(&self) -> usize {
-        self.0.plane.http_max_input_bytes()
-    }
-}
-
-impl Rest {
     /// No new inference while the server is on its way out.
     async fn during_service(&self, answer: impl Future<Output = Result<Response>>) -> Response {
         if self.0.plane.stopping() {
@@ -92,6 +120,14 @@ impl Rest {
                 shared_memory::answer(plane.regions(), memory, request, &name, &body)
             }
             Route::NamedRepository => Err(operations::named_repository()),
+            Route::TraceSettings(model) => settings::trace(plane, model.as_deref()),
+            Route::ChangeTrace(model) => settings::change_trace(plane, model.as_deref(), &body),
+            Route::LogSettings => Ok(settings::log(plane)),
+            Route::ChangeLog => {
+                let wanted = settings::log_wanted(plane.log().settings(), &body)?;
+                self.0.plane.change_log(wanted).await?;
+                Ok(settings::log(plane))
+            }
             Route::Infer(_)
             | Route::Generate(_)
             | Route::GenerateStream(_)

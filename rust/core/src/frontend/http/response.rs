@@ -1,6 +1,7 @@
 //! An answer, and its head as text.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -8,6 +9,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use crate::error::Error;
 use crate::frontend::json::writer;
 use crate::frontend::status;
+use crate::trace::Trace;
 
 /// An answer to one request.
 #[derive(Debug, Default)]
@@ -24,6 +26,8 @@ pub(super) struct Response {
     pub tail: Vec<Bytes>,
     /// The body of an answer that comes part by part, instead of the others.
     pub feed: Option<Box<dyn Feed>>,
+    /// The trace of the request, which ends when this is on its way.
+    pub trace: Option<Arc<Trace>>,
 }
 
 /// A body that comes part by part. It is dropped when the client hangs up.
@@ -132,6 +136,7 @@ fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
         400 => "Bad Request",
+        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::frontend::access::Category;
 use crate::frontend::http::head::Method;
 
 /// A model, and the version the path names; empty when it names none.
@@ -46,6 +47,11 @@ pub(super) enum Route<'a> {
     NamedRepository,
     /// Without a name, all regions are meant.
     SharedMemory(Memory, Request, Cow<'a, str>),
+    /// Of the server, or of a model.
+    TraceSettings(Option<Cow<'a, str>>),
+    ChangeTrace(Option<Cow<'a, str>>),
+    LogSettings,
+    ChangeLog,
     /// `/health` and `/ready`, for those who know no protocol.
     PlainHealth,
     PlainReady,
@@ -54,6 +60,24 @@ pub(super) enum Route<'a> {
     /// A path that is known, asked with another method.
     WrongMethod,
     Unknown,
+}
+
+impl Route<'_> {
+    /// What it is restricted as; `None` for what is told to everybody.
+    pub(super) fn category(&self) -> Option<Category> {
+        Some(match self {
+            Self::Live | Self::Ready | Self::ModelReady(_) | Self::PlainHealth | Self::PlainReady => Category::Health,
+            Self::ServerMetadata | Self::ModelMetadata(_) => Category::Metadata,
+            Self::ModelConfig(_) => Category::ModelConfig,
+            Self::ModelStatistics(_) | Self::Statistics => Category::Statistics,
+            Self::Infer(_) | Self::Generate(_) | Self::GenerateStream(_) | Self::Predict(_) => Category::Inference,
+            Self::Index | Self::Load(_) | Self::Unload(_) | Self::NamedRepository => Category::ModelRepository,
+            Self::SharedMemory(..) => Category::SharedMemory,
+            Self::TraceSettings(_) | Self::ChangeTrace(_) => Category::Trace,
+            Self::LogSettings | Self::ChangeLog => Category::Logging,
+            Self::WrongMethod | Self::Unknown => return None,
+        })
+    }
 }
 
 /// Finds the route of a request.
@@ -67,8 +91,14 @@ pub(super) fn route(method: Method, target: &[u8]) -> Route<'_> {
         *place = segment;
         count += 1;
     }
+    // Where reading and changing have one path, any method but POST is held against GET.
+    let changes = method == Method::Post;
+    let either = if changes { Method::Post } else { Method::Get };
     let (route, expected) = match &segments[..count] {
         ["v2", "models", "stats"] => (Route::Statistics, Method::Get),
+        ["v2", "logging"] => (if changes { Route::ChangeLog } else { Route::LogSettings }, either),
+        ["v2", "trace", "setting"] => (trace_settings(None, changes), either),
+        ["v2", "models", model, "trace", "setting"] => (trace_settings(Some(decode(model)), changes), either),
         ["v2", "models", model, "versions", version, rest @ ..] if is_version(version) => {
             of_model(model, version, rest)
         }
@@ -90,6 +120,10 @@ pub(super) fn route(method: Method, target: &[u8]) -> Route<'_> {
     };
     let method = if method == Method::Head { Method::Get } else { method };
     if route == Route::Unknown || method == expected { route } else { Route::WrongMethod }
+}
+
+fn trace_settings(model: Option<Cow<'_, str>>, changes: bool) -> Route<'_> {
+    if changes { Route::ChangeTrace(model) } else { Route::TraceSettings(model) }
 }
 
 /// The path without its first slash, and without scheme and host, which a proxy may send along.
@@ -189,6 +223,13 @@ mod tests {
             (Method::Get, "/v2/systemsharedmemory/region/r", Route::Unknown),
             (Method::Get, "/v2/systemsharedmemory", Route::Unknown),
             (Method::Post, "/predict", Route::Predict(None)),
+            (Method::Get, "/v2/logging", Route::LogSettings),
+            (Method::Post, "/v2/logging", Route::ChangeLog),
+            (Method::Other, "/v2/logging", Route::WrongMethod),
+            (Method::Get, "/v2/trace/setting", Route::TraceSettings(None)),
+            (Method::Post, "/v2/models/m/trace/setting", Route::ChangeTrace(Some("m".into()))),
+            (Method::Other, "/v2/models/m/trace/setting", Route::WrongMethod),
+            (Method::Get, "/v2/models/m/versions/1/trace/setting", Route::Unknown),
             (Method::Head, "/ready", Route::PlainReady),
             (Method::Get, "/", Route::Unknown),
             (Method::Get, "v2", Route::Unknown),

@@ -1,0 +1,51 @@
+//! How a server is set up, from its start on.
+
+use crate::frontend::access::Restrictions;
+use crate::frontend::fields::Forwarding;
+use crate::frontend::grpc;
+use crate::log::LogSettings;
+use crate::trace::settings::Setup;
+
+/// How the server is set up.
+#[derive(Clone, Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // switches that have nothing to do with one another
+pub struct Settings {
+    /// What it calls itself.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// `host:port` of REST; `None` when it is not served.
+    pub http: Option<String>,
+    /// `host:port` of gRPC.
+    pub grpc: Option<String>,
+    /// `host:port` of the metrics page.
+    pub metrics: Option<String>,
+    /// Whether other servers that allow it too may listen on the port of REST: the kernel spreads connections among them.
+    pub reuse_http_port: bool,
+    /// The same for the port of gRPC.
+    pub reuse_grpc_port: bool,
+    /// How connections of gRPC are looked after.
+    pub grpc_upkeep: grpc::Upkeep,
+    /// Network threads; 0 chooses one for every two cores.
+    pub reactors: usize,
+    /// Largest body of a REST request, in bytes.
+    pub http_max_input_bytes: usize,
+    /// Whether the server counts as ready only when all its models are.
+    pub strict_readiness: bool,
+    /// Whether clients may keep tensors in shared memory.
+    pub client_shm: bool,
+    /// Bytes of answers kept for models that ask for it; 0 keeps none.
+    pub cache_bytes: usize,
+    /// The log as it is written at the start.
+    pub log: LogSettings,
+    /// What is traced from the start, and where to.
+    pub trace: Setup,
+    /// Headers of REST requests that become parameters.
+    pub http_forwarding: Option<Forwarding>,
+    /// Metadata of gRPC requests that become parameters.
+    pub grpc_forwarding: Option<Forwarding>,
+    /// Operations of REST that not everybody may call.
+    pub http_restrictions: Restrictions,
+    /// Those of gRPC.
+    pub grpc_restrictions: Restrictions,
+}

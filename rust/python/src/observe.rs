@@ -1,0 +1,54 @@
+//! What of the settings comes as text, as the command line has it, and is read here once.
+
+use pyo3::prelude::*;
+use windlass_core::error::Result;
+use windlass_core::frontend::access::Restrictions;
+use windlass_core::frontend::fields::Forwarding;
+use windlass_core::log::LogSettings;
+use windlass_core::plane::Settings;
+use windlass_core::trace::settings::Setup;
+
+/// What is told of requests, and to whom; a dictionary on the Python side.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub(crate) struct Observation {
+    trace_config: Vec<String>,
+    http_header_forward_pattern: String,
+    grpc_header_forward_pattern: String,
+    http_restricted_api: Vec<String>,
+    grpc_restricted_protocol: Vec<String>,
+    log_file: String,
+    log_info: bool,
+    log_warning: bool,
+    log_error: bool,
+    log_verbose: u32,
+    log_format: String,
+}
+
+impl Observation {
+    /// Adds it to the settings.
+    ///
+    /// # Errors
+    /// `INVALID_ARG` with the text that is wrong and what was expected.
+    pub(crate) fn apply(self, settings: Settings) -> Result<Settings> {
+        fn each(list: &[String]) -> impl Iterator<Item = &str> {
+            list.iter().map(String::as_str)
+        }
+        Ok(Settings {
+            trace: Setup::parse(each(&self.trace_config))?,
+            http_forwarding: Forwarding::parse(&self.http_header_forward_pattern)?,
+            grpc_forwarding: Forwarding::parse(&self.grpc_header_forward_pattern)?,
+            http_restrictions: Restrictions::parse(each(&self.http_restricted_api), "")?,
+            grpc_restrictions: Restrictions::parse(each(&self.grpc_restricted_protocol), "triton-grpc-protocol-")?,
+            log: LogSettings {
+                file: self.log_file,
+                info: self.log_info,
+                warning: self.log_warning,
+                error: self.log_error,
+                verbose_level: self.log_verbose,
+                format: self.log_format,
+            },
+            ..settings
+        })
+    }
+}
