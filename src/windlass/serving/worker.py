@@ -103,6 +103,14 @@ class _ToServer(logging.Handler):
         self._channel.log(level, self.format(record))
 
 
+def _write_log(channel: Channel) -> None:
+    """Send this package's log to the server, which knows how much is wanted. The rest is the model's to configure."""
+    own = logging.getLogger("windlass")
+    own.addHandler(_ToServer(channel))
+    own.setLevel(logging.DEBUG)
+    own.propagate = False
+
+
 def main() -> None:
     """Serve one instance until the server ends the conversation."""
     # The server decides when it is over, and tells by ending the conversation.
@@ -117,7 +125,7 @@ def main() -> None:
     # A model that reads its standard input finds it empty, instead of what its server says.
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), 0)
-    logging.basicConfig(level=logging.DEBUG, handlers=[_ToServer(channel)])
+    _write_log(channel)
     channel.serve(Worker(channel))
     sys.stdout.flush()
     sys.stderr.flush()

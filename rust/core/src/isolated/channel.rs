@@ -91,6 +91,9 @@ pub struct Errand {
     request: Request,
     channel: Arc<Channel>,
     deferred: bool,
+    /// The way back of a request that is to be executed once more. It says its last word when this is dropped, which must come after
+    /// `Channel::done`: until then the server takes it for the answer.
+    kept: Option<Box<dyn Respond>>,
 }
 
 impl Channel {
@@ -241,7 +244,7 @@ impl Channel {
                 Some(to_process::Kind::Batch(batch)) => {
                     let errand = |request| {
                         let (key, rows, request) = receiver.request(request)?;
-                        Ok(Errand { key, rows, request, channel: Arc::clone(self), deferred: false })
+                        Ok(Errand { key, rows, request, channel: Arc::clone(self), deferred: false, kept: None })
                     };
                     let errands = batch.requests.into_iter().map(errand).collect::<io::Result<_>>()?;
                     self.inbox().work.push_back(Work::Batch(errands));
@@ -350,7 +353,9 @@ impl Task for Errand {
     }
 
     /// The server keeps its own end, and knows the request by another key the next time: what this end says after that is not heard.
-    fn keep(&mut self, _: Box<dyn Respond>) {}
+    fn keep(&mut self, responder: Box<dyn Respond>) {
+        self.kept = Some(responder);
+    }
 }
 
 impl Channel {

@@ -1,0 +1,5 @@
+"""What the processes do."""
+
+
+def square(number):
+    return number * number
