@@ -73,6 +73,7 @@ fn an_unknown_path_is_not_found_and_a_known_one_wants_its_method() {
     ] {
         let answer = server.connect().ask(method, path, &[], b"");
         assert_eq!((answer.status, answer.text()), (405, r#"{"error":"Method Not Allowed"}"#), "{method} {path}");
+        assert_eq!(answer.field("Content-Type"), Some("application/json"), "{method} {path}");
     }
 }
 

@@ -80,7 +80,7 @@ impl Rest {
         }
         match route {
             Route::Unknown => Response::unrouted(404, "Not Found"),
-            Route::WrongMethod => Response::unrouted(405, "Method Not Allowed"),
+            Route::WrongMethod => Response::fault(405, "Method Not Allowed"),
             Route::Infer(target) => self.during_service(infer::infer(&self.0, head, &target, body)).await,
             Route::Predict(name) => self.during_service(infer::predict(&self.0, head, name.as_deref(), body)).await,
             Route::Generate(target) => self.during_service(generate::generate(&self.0, head, &target, body)).await,
@@ -149,7 +149,7 @@ impl Service for Metrics {
                 let page = aside::run(true, move || plane.metrics()).await;
                 Response::text("text/plain; charset=utf-8", &page)
             }
-            (Some(b"/metrics"), _) => Response::unrouted(405, "Method Not Allowed"),
+            (Some(b"/metrics"), _) => Response::fault(405, "Method Not Allowed"),
             _ => Response::unrouted(404, "Not Found"),
         }
     }

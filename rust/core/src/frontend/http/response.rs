@@ -66,7 +66,7 @@ impl Response {
         Self { status, body: writer::error(message), ..Self::default() }
     }
 
-    /// What a client is told that does not speak HTTP as it should.
+    /// What a client is told that does not speak HTTP, or to a handler, as it should.
     pub(super) fn fault(status: u16, message: &str) -> Self {
         Self { status, ..Self::json(writer::error(message)) }
     }

@@ -99,11 +99,17 @@ impl Decoder<'_> {
                 data_type.name()
             )));
         }
+        // Past the spaces, so that the text begins with the value.
+        reader.peek()?;
         let start = reader.clone();
         let count = count(reader)?;
-        let shape = shape(&self.spec.client_shape(input), count).ok_or_else(|| {
+        let mut shape = shape(&self.spec.client_shape(input), count).ok_or_else(|| {
             Error::invalid(format!("The schema can not convert input '{name}' to tensor with proper shape"))
         })?;
+        if self.spec.max_batch_size > 0 {
+            // No elements make no batch of no rows, but a row that is too short.
+            shape[0] = shape[0].max(1);
+        }
         self.tensor_bytes = self.tensor_bytes.saturating_add(count.saturating_mul(data_type.size().unwrap_or(4)));
         if self.tensor_bytes > self.max_bytes {
             return Err(Error::invalid(format!(

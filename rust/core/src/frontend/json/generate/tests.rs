@@ -37,7 +37,7 @@ fn fault(body: &str) -> String {
 
 #[test]
 fn members_are_inputs_or_parameters() {
-    let body = r#"{"text":"hi","parameters":{"stream":true,"temperature":0.5,"flag":true,"parameters":2},"id":"7","n":[1,2,3]}"#;
+    let body = r#"{"text":"hi","parameters":{"stream":true,"temperature":0.5,"flag" : true,"parameters":2},"id":"7","n" : [ 1, 2, 3 ] }"#;
 
     let request = decode_generate(body.as_bytes(), &model(), 1000).expect("a good request");
 
@@ -62,6 +62,14 @@ fn members_are_inputs_or_parameters() {
             parameter("id", Parameter::Text("7".into())),
         ]
     );
+}
+
+#[test]
+fn no_elements_make_one_row() {
+    for (body, expected) in [(r#"{"n":[]}"#, [1, 0]), (r#"{"text":[]}"#, [1, 1])] {
+        let request = decode_generate(body.as_bytes(), &model(), 1000).expect("a good request");
+        assert_eq!(request.inputs[0].shape, expected, "{body}");
+    }
 }
 
 #[test]
