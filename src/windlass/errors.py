@@ -41,6 +41,12 @@ class BackendError(WindlassError):
     code = "INTERNAL"
 
 
+class PlacementError(BackendError):
+    """An instance is to run on a device that is not there."""
+
+    code = "INVALID_ARG"
+
+
 class UnknownBackendError(BackendError):
     """No backend of that name is there."""
 

@@ -44,7 +44,7 @@ def test_gpus_are_not_counted_for_nothing():
     ("text", "gpus", "message"),
     [
         ("kind: KIND_GPU", 0, "instance group m_0 of model m has kind KIND_GPU but no GPUs are available"),
-        ("kind: KIND_AUTO gpus: [ 0 ]", 0, "no GPUs are available"),
+        ("kind: KIND_AUTO gpus: [ 0 ]", 0, "specifies invalid or unsupported gpu id 0"),
         ("kind: KIND_GPU gpus: [ 2 ]", 2, "specifies invalid or unsupported gpu id 2"),
     ],
 )

@@ -7,23 +7,15 @@ installed the real server.
 import http.client
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from oracle.cases import Rest
 from oracle.python_cases import CASES, Case
 from oracle.python_models import MODELS
-from oracle.test_oracle import ROOT, ask_rest, served
+from oracle.servers import ask_rest, needs_triton, served
 
-pytestmark = [
-    pytest.mark.oracle,
-    pytest.mark.skipif(
-        not (ROOT / ".peers" / "triton" / ".ready").exists(), reason="`make oracle` installs the real Triton"
-    ),
-]
+pytestmark = needs_triton
 
 # The real server did not outlive a case.
 ENDED = 0
@@ -77,20 +69,13 @@ def ask_all(which: str, folder: Path) -> dict[str, Any]:
     answers: dict[str, Any] = {}
     tried: list[str] = []
     while rest := [case for case in CASES if case.name not in answers]:
-        with served(which, folder / f"{which}{len(tried)}", free_ports(), write_models) as (port, _):
+        with served(which, folder / f"{which}{len(tried)}", write_models) as server:
             for case in rest:
                 try:
-                    answers[case.name] = ask(port, case)
+                    answers[case.name] = ask(server.port, case)
                 except (OSError, http.client.HTTPException) as error:
                     if case.name in tried:
                         answers[case.name] = (ENDED, type(error).__name__)
                     tried.append(case.name)
                     break
     return answers
-
-
-def free_ports() -> int:
-    sys.path.insert(0, str(ROOT))
-    from benchmarks import peers
-
-    return peers.free_ports(3)

@@ -2,28 +2,21 @@
 
 import http.client
 import re
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import grpc
-import pytest
 from tritonclient.grpc import service_pb2_grpc
 
 from oracle.cases import Rest, Rpc
 from oracle.meant_streams import MEANT
+from oracle.servers import ask_rpc, needs_triton, served
 from oracle.stream_cases import Stream, generate_cases, stream_cases, unary_cases
 from oracle.stream_models import MODELS
-from oracle.test_oracle import ROOT, ask_rpc, served
 
-pytestmark = [
-    pytest.mark.oracle,
-    pytest.mark.skipif(
-        not (ROOT / ".peers" / "triton" / ".ready").exists(), reason="`make oracle` installs the real Triton"
-    ),
-]
+pytestmark = needs_triton
 
 # The real server did not outlive a case.
 ENDED = (0, "", "")
@@ -64,16 +57,13 @@ def without_places(text: str) -> str:
 
 def ask_all(which: str, folder: Path) -> dict[str, Any]:
     """The installed server does not outlive every stream that ends with an error: it is started anew, and asked once more."""
-    sys.path.insert(0, str(ROOT))
-    from benchmarks import peers
-
     answers: dict[str, Any] = {}
     tried: set[str] = set()
     questions = all_questions()
     while rest := [name for name in questions if name not in answers]:
-        with served(which, folder / f"{which}{len(tried)}", peers.free_ports(3), write_models) as (port, channel):
+        with served(which, folder / f"{which}{len(tried)}", write_models) as server:
             for name in rest:
-                answer = questions[name](port, channel)
+                answer = questions[name](server.port, server.channel)
                 if not is_gone(answer):
                     answers[name] = answer
                     continue

@@ -129,6 +129,24 @@ def test_what_another_ensemble_needs_stays(chain, serve):
     assert server.serving() == {"a": (1,), "other": (1,)}
 
 
+def test_a_model_does_not_become_a_step_of_itself(chain, serve):
+    server = serve(control_mode="explicit", models=("a",))
+    tensor = {"data_type": "TYPE_FP32", "dims": [-1]}
+    turned = {
+        "platform": "ensemble",
+        "max_batch_size": 8,
+        "input": [{"name": "x", **tensor}],
+        "output": [{"name": "y", **tensor}],
+        "ensemble_scheduling": {
+            "step": [{"model_name": "a", "model_version": -1, "input_map": {"x": "x"}, "output_map": {"y": "y"}}]
+        },
+    }
+    with http_client.InferenceServerClient(server.addresses["http"]) as rest:
+        with pytest.raises(InferenceServerException, match="circular dependency between ensembles: a -> ... -> a -> a"):
+            rest.load_model("a", config=json.dumps(turned))
+        assert rest.is_model_ready("a")
+
+
 def test_an_ensemble_leaves_with_a_step_and_comes_back_with_it(chain, serve):
     server = serve(control_mode="explicit", models=("*",))
     with http_client.InferenceServerClient(server.addresses["http"]) as rest, Client(server.url()) as client:

@@ -153,11 +153,10 @@ impl Model {
     fn enqueue(
         &self,
         scheduler: &Arc<Scheduler>,
-        mut request: Request,
+        request: Request,
         rows: usize,
         reactor: &Arc<Reactor>,
     ) -> Result<Pending> {
-        scheduler.reshapes.enter(&mut request.inputs)?;
         let (reply, answers) = reply();
         let likeness = self.likeness(&request);
         let (reply, reactor) = (Some(reply), Arc::clone(reactor));

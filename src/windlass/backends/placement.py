@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from windlass.config import ModelConfig
 from windlass.config.model_config_pb2 import ModelInstanceGroup
-from windlass.errors import BackendError
+from windlass.errors import PlacementError
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ def placements(config: ModelConfig, count_gpus: Callable[[], int], only: int | N
     """Spread the instance groups of a normalised configuration over the GPUs and the CPU.
 
     GPUs are counted only where a group may want one; ``KIND_AUTO`` takes them where there are any. Raises
-    ``BackendError`` for a GPU that is not there. ``only`` chooses one by its number, for a process with one instance.
+    ``PlacementError`` for a GPU that is not there. ``only`` chooses one by its number, for a process with one instance.
     """
     places = [place for group in config.instance_group for place in _group(config, group, count_gpus)]
     return places if only is None else [places[only]]
@@ -40,13 +40,17 @@ def _group(config: ModelConfig, group: ModelInstanceGroup, count_gpus: Callable[
     if gpus == 0 and group.kind == ModelInstanceGroup.KIND_AUTO and not group.gpus:
         return [Placement(f"{group.name}_{index}", "CPU", 0) for index in range(group.count)]
     prefix = f"instance group {group.name} of model {config.name}"
-    if gpus == 0:
-        hint = "use KIND_CPU, or KIND_AUTO, which takes a GPU where there is one"
-        raise BackendError(f"{prefix} has kind KIND_GPU but no GPUs are available", hint=hint)
-    devices = list(group.gpus) or list(range(gpus))
-    for device in devices:
+    hint = "use KIND_CPU, or KIND_AUTO, which takes a GPU where there is one"
+    for device in group.gpus:
         if not 0 <= device < gpus:
-            message = f"{prefix} specifies invalid or unsupported gpu id {device}"
-            raise BackendError(message, hint=f"there are 0 to {gpus - 1}")
+            there = ", ".join(map(str, range(gpus)))
+            raise PlacementError(
+                f"{prefix} specifies invalid or unsupported gpu id {device}. GPUs with at least the minimum required "
+                f"CUDA compute compatibility of 6.000000 are: {there}",
+                hint=hint,
+            )
+    if gpus == 0:
+        raise PlacementError(f"{prefix} has kind KIND_GPU but no GPUs are available", hint=hint)
+    devices = list(group.gpus) or list(range(gpus))
     spots = [device for device in devices for _ in range(group.count)]
     return [Placement(f"{group.name}_{index}", "GPU", device) for index, device in enumerate(spots)]

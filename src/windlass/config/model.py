@@ -106,7 +106,11 @@ def _with_numbers(value: Any, name: str = "") -> Any:
     if isinstance(value, dict):
         # What a user names must not be taken for a member of the schema.
         free = name in {"parameters", "metric_tags", "cc_model_filenames", "input_map", "output_map"}
-        return {key: _with_numbers(member, "" if free else key) for key, member in value.items()}
+        return {
+            # Sizes of initial states are written as strings by every server of this protocol.
+            key: member if key == "initial_state" else _with_numbers(member, "" if free else key)
+            for key, member in value.items()
+        }
     if isinstance(value, list):
         return [_with_numbers(element, name) for element in value]
     if isinstance(value, str) and name in _NUMBERS:
@@ -128,8 +132,9 @@ def normalise(config: ModelConfig, name: str) -> ModelConfig:
         full.version_policy.latest.num_versions = 1
     _normalise_scheduling(full)
     if full.platform != "ensemble":
-        full.optimization.input_pinned_memory.enable = True
-        full.optimization.output_pinned_memory.enable = True
+        for memory in ("input_pinned_memory", "output_pinned_memory"):
+            if not full.optimization.HasField(memory):
+                getattr(full.optimization, memory).enable = True
         _normalise_instances(full)
     return full
 
@@ -157,4 +162,4 @@ def _normalise_instances(config: ModelConfig) -> None:
         config.instance_group.append(ModelInstanceGroup())
     for index, group in enumerate(config.instance_group):
         group.name = group.name or f"{config.name}_{index}"
-        group.count = group.count or 1
+        group.count = max(group.count, 1)

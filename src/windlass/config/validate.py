@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from windlass.config.check import Finding
-from windlass.config.ensemble import ensemble_faults
+from windlass.config.ensemble import ensemble_faults, is_ensemble
 from windlass.config.model import PLATFORMS
 from windlass.config.model_config_pb2 import (
     ModelConfig,
@@ -13,7 +13,6 @@ from windlass.config.model_config_pb2 import (
     ModelOutput,
     ModelQueuePolicy,
 )
-from windlass.config.ragged import ragged_faults
 from windlass.config.sequences import sequence_faults
 
 _DIMENSION = "dimension must be integer >= 1, or -1 to indicate a variable-size dimension"
@@ -32,18 +31,20 @@ def validate(config: ModelConfig, where: str) -> list[Finding]:
 def _faults(config: ModelConfig) -> Iterator[str]:
     yield from _model(config)
     for input_ in config.input:
-        yield from (_prefixed("input", input_, fault) for fault in _tensor(input_, config.max_batch_size))
+        yield from (_prefixed("input", input_, fault, config) for fault in _tensor(input_, config.max_batch_size))
         if input_.format != ModelInput.FORMAT_NONE and len(input_.dims) != 3:
-            yield "model input NHWC/NCHW require 3 dims"
+            yield f"model input NHWC/NCHW require 3 dims for {config.name}"
     for output in config.output:
-        yield from (_prefixed("output", output, fault) for fault in _tensor(output, config.max_batch_size))
-    yield from ragged_faults(config)
+        yield from (_prefixed("output", output, fault, config) for fault in _tensor(output, config.max_batch_size))
+    if any(tensor.is_shape_tensor for tensors in (config.input, config.output) for tensor in tensors):
+        yield f"shape tensors are only supported for TensorRT platform for {config.name}"
     yield from _batching(config)
     yield from sequence_faults(config)
-    for group in config.instance_group:
+    for group in () if is_ensemble(config) else config.instance_group:
         yield from (f"instance group {group.name} of model {config.name} {fault}" for fault in _instances(group))
     yield from ensemble_faults(config)
     yield from _cache(config)
+    yield from _not_offered(config)
 
 
 def _model(config: ModelConfig) -> Iterator[str]:
@@ -60,8 +61,9 @@ def _model(config: ModelConfig) -> Iterator[str]:
         yield f"'max_batch_size' must be non-negative value for {config.name}"
 
 
-def _prefixed(kind: str, tensor: ModelInput | ModelOutput, fault: str) -> str:
-    return f"model {kind} '{tensor.name}' {fault}" if tensor.name else f"model {kind} must specify 'name'"
+def _prefixed(kind: str, tensor: ModelInput | ModelOutput, fault: str, config: ModelConfig) -> str:
+    which = f"model {kind} '{tensor.name}'" if tensor.name else f"model {kind}"
+    return f"{which} {fault} for {config.name}"
 
 
 def _tensor(tensor: ModelInput | ModelOutput, max_batch_size: int) -> Iterator[str]:
@@ -74,8 +76,6 @@ def _tensor(tensor: ModelInput | ModelOutput, max_batch_size: int) -> Iterator[s
         yield "must specify 'dims'"
     if any(size < 1 and size != -1 for size in tensor.dims):
         yield _DIMENSION
-    if tensor.is_shape_tensor:
-        yield "shape tensors are only supported for TensorRT platform"
     if tensor.HasField("reshape"):
         yield from _reshape(tensor, max_batch_size)
 
@@ -130,8 +130,6 @@ def _ordering(batching: ModelDynamicBatching, name: str) -> Iterator[str]:
 
 
 def _instances(group: ModelInstanceGroup) -> Iterator[str]:
-    if group.count < 1:
-        yield f"has count {group.count}, which must be at least 1"
     if group.kind == ModelInstanceGroup.KIND_CPU and group.gpus:
         yield "has kind KIND_CPU but specifies one or more GPUs"
     if group.kind == ModelInstanceGroup.KIND_MODEL and group.gpus:
@@ -146,3 +144,11 @@ def _cache(config: ModelConfig) -> Iterator[str]:
         yield f"{refusal} sequence batching scheduler. Please disable the response cache."
     if config.model_transaction_policy.decoupled:
         yield f"{refusal} 'decoupled' transaction policy. Please disable the response cache."
+
+
+def _not_offered(config: ModelConfig) -> Iterator[str]:
+    """What would silently mean something else if it were ignored."""
+    if any(tensor.HasField("reshape") for tensor in [*config.input, *config.output]):
+        yield "`reshape` is not offered by this version of windlass"
+    if any(input_.allow_ragged_batch for input_ in config.input) or config.batch_input or config.batch_output:
+        yield "ragged batches are not offered by this version of windlass"

@@ -78,7 +78,12 @@ class Ensembles:
         with self._lock:
             wanted = [(self._known[ensemble], _steps(self._known[ensemble])) for ensemble in sorted(self._wanted)]
             return [
-                entry for entry, steps in wanted if name in steps and all(self._configs.get(step) for step in steps)
+                entry
+                for entry, steps in wanted
+                if name in steps
+                and all(self._configs.get(step) for step in steps)
+                and entry.config
+                and not self._circle(entry.config)
             ]
 
     def misfits(self, name: str) -> list[str]:

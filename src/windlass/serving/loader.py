@@ -15,7 +15,7 @@ import windlass
 from windlass._plane import Plane
 from windlass.backends import Instance, LoadContext, Process, find
 from windlass.config import ModelConfig, config_json, normalise, validate
-from windlass.config.ensemble import is_ensemble
+from windlass.config.ensemble import ensemble_faults, is_ensemble
 from windlass.config.model import backend_name
 from windlass.errors import ModelLoadError, WindlassError, code_prefix
 from windlass.repository import ModelEntry, initial_states, labels, select
@@ -158,8 +158,12 @@ class Loader:
         wanted = marks(entry, self._wanted(entry))
         if entry.config is None or not is_ensemble(entry.config):
             return wanted
+        config = normalise(entry.config, entry.name)
+        if any(ensemble_faults(config)):
+            # What is wrong with it by itself is told when it is opened.
+            return wanted
         try:
-            self._ensembles.assemble(normalise(entry.config, entry.name))
+            self._ensembles.assemble(config)
         except ModelLoadError as error:
             self._refuse(entry.name, f"Invalid argument: {error.message}")
             raise ModelLoadError(f"load failed for model '{entry.name}': {error.message}\n") from None
@@ -207,15 +211,15 @@ class Loader:
         started = time.perf_counter_ns()
         written = entry.config or ModelConfig()
         backend = backend_name(written, entry.name)
+        if not backend:
+            _refuse_faults(normalise(written, entry.name), entry)
         settings = {**self._settings.backends.get("", {}), **self._settings.backends.get(backend, {})}
         path, host = entry.versions[version], self._plane.host()
         context = LoadContext(entry.name, version, entry.path, path, written, settings, host, self._launch)
         opened = find(backend).open(context)
         config = normalise(opened.config if self._settings.complete else written, entry.name)
         config.default_model_filename = config.default_model_filename or model_file(config.backend, path)
-        errors = [finding for finding in validate(config, str(entry.config_path)) if finding.severity == "error"]
-        if errors:
-            raise ModelLoadError("; ".join(finding.message for finding in errors), where=str(entry.config_path))
+        _refuse_faults(config, entry)
         if is_ensemble(config):
             config = self._ensembles.assemble(config)
         named, files = labels(config, entry.path), initial_states(config, entry.path)
@@ -322,6 +326,13 @@ class Loader:
         return {
             name: tuple(sorted(served.versions)) for name, served in sorted(self._serving.items()) if served.versions
         }
+
+
+def _refuse_faults(config: ModelConfig, entry: ModelEntry) -> None:
+    """Raise ``ModelLoadError`` with everything that is wrong with a configuration."""
+    errors = [finding for finding in validate(config, str(entry.config_path)) if finding.severity == "error"]
+    if errors:
+        raise ModelLoadError("; ".join(finding.message for finding in errors), where=str(entry.config_path))
 
 
 def _summary(name: str, failures: Mapping[int, str]) -> str:
