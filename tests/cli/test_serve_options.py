@@ -10,6 +10,7 @@ from windlass.cli.options import SECTIONS, tritonserver
 from windlass.cli.options.repository import repositories
 from windlass.cli.serve import serve
 from windlass.errors import UsageError
+from windlass.serving.grpc import GrpcTls
 from windlass.serving.server import ServerSettings
 
 # Every option that tritonserver knows.
@@ -137,3 +138,14 @@ def test_what_is_not_offered_is_refused_with_what_to_do_instead():
     with pytest.raises(UsageError, match="option `--model-namespacing` is not offered") as refusal:
         settings("--model-namespacing=true")
     assert refusal.value.hint == "give models in different repositories different names"
+
+
+def test_tls_needs_its_files():
+    assert settings("--grpc-use-ssl=false", "--grpc-server-cert=a.pem").grpc.tls is None
+    with pytest.raises(UsageError, match="option `--grpc-use-ssl` needs `--grpc-server-key`"):
+        settings("--grpc-use-ssl", "--grpc-server-cert=a.pem")
+    with pytest.raises(UsageError, match="option `--grpc-use-ssl-mutual` needs `--grpc-root-cert`"):
+        settings("--grpc-use-ssl-mutual", "--grpc-server-cert=a.pem", "--grpc-server-key=a.key")
+    files = ("--grpc-server-cert=a.pem", "--grpc-server-key=a.key", "--grpc-root-cert=b.pem")
+    tls = settings("--grpc-use-ssl", *files).grpc.tls
+    assert tls == GrpcTls(Path("a.pem"), Path("a.key"))

@@ -110,6 +110,13 @@ def make_onnx_brightness(path: Path, size: int = 224) -> Path:
     return _onnx(path, nodes, {"image": image}, {"mean": ("FP32", ("N",))}, constants)
 
 
+def make_onnx_ragged(path: Path) -> Path:
+    """``y = 2 * x`` in one dimension, and ``sizes``, the shapes that the server tells of each row of ``x``."""
+    nodes = [("Add", ["x", "x"], ["y"], {}), ("Identity", ["shapes"], ["sizes"], {})]
+    flat, shapes = ("FP32", ("elements",)), ("INT32", ("N", None))
+    return _onnx(path, nodes, {"x": flat, "shapes": shapes}, {"y": flat, "sizes": shapes})
+
+
 def make_onnx_total(path: Path) -> Path:
     """Without a batch, and with scalars on both sides: ``total = sum(x) * scale``."""
     nodes = [("ReduceSum", ["x"], ["sum"], {"keepdims": 0}), ("Mul", ["sum", "scale"], ["total"], {})]

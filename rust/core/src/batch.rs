@@ -7,81 +7,131 @@ use bytes::{Bytes, BytesMut};
 
 use crate::error::{Error, Result};
 use crate::host::Task;
-use crate::tensor::{DataType, Tensor, element_count};
+use crate::spec::Spec;
+use crate::tensor::{DataType, Name, Shape, Tensor, element_count, format_shape};
+
+/// The inputs of a batch, and where the requests meet in it.
+#[derive(Debug)]
+pub struct Joined {
+    /// What the model is given.
+    pub inputs: Vec<Tensor>,
+    /// What it takes to give every request its part of the outputs.
+    pub seams: Seams,
+}
+
+/// Where the requests of a batch meet.
+#[derive(Debug)]
+pub struct Seams {
+    /// The rows of each; nothing without a batch dimension.
+    rows: Option<Vec<usize>>,
+    /// The shapes that flat outputs have for each request.
+    scattered: Vec<(Name, Vec<Shape>)>,
+}
 
 /// Takes the inputs out of the requests and stacks them along the first dimension. All have the same inputs of the same shape but for that
-/// dimension: the scheduler saw to it.
+/// dimension: the scheduler saw to it. Ragged inputs lie flat behind one another.
 ///
 /// # Errors
 /// `INTERNAL` when that is not so, which would be a bug in windlass.
-pub fn join<T: Task>(tasks: &mut [T]) -> Result<Vec<Tensor>> {
-    let Some((first, others)) = tasks.split_first_mut() else { return Ok(Vec::new()) };
+pub fn join<T: Task>(tasks: &mut [T], spec: &Spec) -> Result<Joined> {
+    let batched = spec.max_batch_size > 0;
+    let rows = batched.then(|| tasks.iter().map(Task::rows).collect());
+    let seams = Seams { rows, scattered: spec.ragged.shapes(tasks) };
+    let helpers = spec.ragged.helpers(tasks);
+    let Some((first, others)) = tasks.split_first_mut() else { return Ok(Joined { inputs: helpers, seams }) };
     let mut inputs = std::mem::take(&mut first.request_mut().inputs);
-    if others.is_empty() {
-        return Ok(inputs);
-    }
     for (index, input) in inputs.iter_mut().enumerate() {
+        let flat = batched && spec.input(&input.name).is_some_and(|declared| declared.ragged);
+        if others.is_empty() && !flat {
+            continue;
+        }
         let parts = others
             .iter()
-            .map(|task| same_place(&task.request().inputs, index, input))
+            .map(|task| same_place(&task.request().inputs, index, input, flat))
             .collect::<Result<Vec<&Tensor>>>()?;
-        let size = input.data.len() + parts.iter().map(|part| part.data.len()).sum::<usize>();
-        let mut joined = BytesMut::with_capacity(size);
-        joined.extend_from_slice(input.data.as_slice());
-        for part in &parts {
-            joined.extend_from_slice(part.data.as_slice());
-        }
-        let rows: i64 = parts.iter().filter_map(|part| part.shape.first()).sum();
-        if let Some(size) = input.shape.first_mut() {
-            *size += rows;
-        }
-        input.data = joined.into();
+        stack(input, &parts, flat);
     }
     for task in others {
         task.request_mut().inputs.clear();
     }
-    Ok(inputs)
+    inputs.extend(helpers);
+    Ok(Joined { inputs, seams })
+}
+
+/// Puts the parts behind what is there.
+fn stack(input: &mut Tensor, parts: &[&Tensor], flat: bool) {
+    if flat {
+        let all = parts.iter().map(|part| &part.shape).chain([&input.shape]);
+        input.shape = vec![all.map(|shape| element_count(shape).unwrap_or(0) as i64).sum()];
+    } else if let Some(rows) = input.shape.first_mut() {
+        *rows += parts.iter().filter_map(|part| part.shape.first()).sum::<i64>();
+    }
+    if parts.is_empty() {
+        return;
+    }
+    let size = input.data.len() + parts.iter().map(|part| part.data.len()).sum::<usize>();
+    let mut joined = BytesMut::with_capacity(size);
+    joined.extend_from_slice(input.data.as_slice());
+    for part in parts {
+        joined.extend_from_slice(part.data.as_slice());
+    }
+    input.data = joined.into();
 }
 
 /// The tensor of another request that belongs under `input`: usually at the same place, since clients of one model order alike.
-fn same_place<'a>(tensors: &'a [Tensor], index: usize, input: &Tensor) -> Result<&'a Tensor> {
+fn same_place<'a>(tensors: &'a [Tensor], index: usize, input: &Tensor, flat: bool) -> Result<&'a Tensor> {
     let found = match tensors.get(index) {
         Some(tensor) if tensor.name == input.name => Some(tensor),
         _ => tensors.iter().find(|tensor| tensor.name == input.name),
     };
     found
-        .filter(|tensor| tensor.shape.get(1..) == input.shape.get(1..))
+        .filter(|tensor| flat || tensor.shape.get(1..) == input.shape.get(1..))
         .ok_or_else(|| Error::internal(format!("input `{}` cannot be joined: this is a bug in windlass", input.name)))
 }
 
-/// Gives every request its rows of every output, in order. Without a batch dimension there is one request, and all is its own.
-///
-/// # Errors
-/// `INTERNAL` when an output has another number of rows than went in: the model's mistake.
-pub fn split<T: Task>(outputs: Vec<Tensor>, tasks: &[T], batch_dimension: bool) -> Result<Vec<Vec<Tensor>>> {
-    if !batch_dimension {
-        return Ok(vec![outputs]);
-    }
-    if let [task] = tasks {
-        for output in &outputs {
-            check_rows(output, task.rows())?;
+impl Seams {
+    /// Gives every request its rows of every output, in order. Without a batch dimension there is one request, and all is its own.
+    ///
+    /// # Errors
+    /// `INTERNAL` when an output has another number of rows or elements than went in: the model's mistake.
+    pub fn split(&self, outputs: Vec<Tensor>) -> Result<Vec<Vec<Tensor>>> {
+        let Some(rows) = &self.rows else { return Ok(vec![outputs]) };
+        if rows.len() == 1 && self.scattered.is_empty() {
+            for output in &outputs {
+                check_rows(output, rows[0])?;
+            }
+            return Ok(vec![outputs]);
         }
-        return Ok(vec![outputs]);
-    }
-    let rows: usize = tasks.iter().map(Task::rows).sum();
-    let mut answers: Vec<Vec<Tensor>> = tasks.iter().map(|_| Vec::with_capacity(outputs.len())).collect();
-    for output in outputs {
-        check_rows(&output, rows)?;
-        let Tensor { name, data_type, shape, data } = output;
-        let mut rest = data.into_shared();
-        for (task, answer) in tasks.iter().zip(&mut answers) {
-            let mut shape = shape.clone();
-            shape[0] = task.rows() as i64;
-            let part = split_rows(&mut rest, data_type, &shape)?;
-            answer.push(Tensor { name: name.clone(), data_type, shape, data: part.into() });
+        let mut answers: Vec<Vec<Tensor>> = rows.iter().map(|_| Vec::with_capacity(outputs.len())).collect();
+        for output in outputs {
+            let shapes = self.shapes(&output, rows)?;
+            let Tensor { name, data_type, data, .. } = output;
+            let mut rest = data.into_shared();
+            for (shape, answer) in shapes.into_iter().zip(&mut answers) {
+                let part = split_off(&mut rest, data_type, &shape)?;
+                answer.push(Tensor { name: name.clone(), data_type, shape, data: part.into() });
+            }
         }
+        Ok(answers)
     }
-    Ok(answers)
+
+    /// The shape of an output for each request.
+    fn shapes(&self, output: &Tensor, rows: &[usize]) -> Result<Vec<Shape>> {
+        let Some((_, shapes)) = self.scattered.iter().find(|(name, _)| *name == output.name) else {
+            check_rows(output, rows.iter().sum())?;
+            let of = |&rows: &usize| [&[rows as i64], &output.shape[1..]].concat();
+            return Ok(rows.iter().map(of).collect());
+        };
+        let wanted: usize = shapes.iter().filter_map(|shape| element_count(shape)).sum();
+        if element_count(&output.shape) != Some(wanted) {
+            return Err(Error::internal(format!(
+                "output `{}` has shape {}, and its requests have {wanted} elements: the model must return as many as `batch_output` scatters",
+                output.name,
+                format_shape(&output.shape)
+            )));
+        }
+        Ok(shapes.clone())
+    }
 }
 
 fn check_rows(output: &Tensor, rows: usize) -> Result<()> {
@@ -98,7 +148,7 @@ fn check_rows(output: &Tensor, rows: usize) -> Result<()> {
 }
 
 /// Cuts the bytes of a tensor of that shape off the front.
-fn split_rows(rest: &mut Bytes, data_type: DataType, shape: &[i64]) -> Result<Bytes> {
+fn split_off(rest: &mut Bytes, data_type: DataType, shape: &[i64]) -> Result<Bytes> {
     let elements = element_count(shape).unwrap_or(0);
     let size = match data_type.size() {
         Some(size) => elements * size,

@@ -15,6 +15,9 @@
 //! `shared_memory` is where clients on the same machine keep tensors, and `classification` names the best of an output for clients that
 //! want no more of it.
 //!
+//! Where a model wants a tensor in another shape than its clients, `reshape` knows; where requests of different shapes share a batch,
+//! `ragged` does.
+//!
 //! A version may be an `ensemble`: its requests run through other models. `cache` keeps answers for requests that are asked again.
 //!
 //! Model code reaches the server through `host`; `local_host` is the server for code in its own process.
@@ -51,9 +54,11 @@ pub mod pending;
 pub mod plane;
 pub mod proto;
 mod queue;
+pub mod ragged;
 pub mod reactor;
 pub mod reply;
 pub mod request;
+mod reshape;
 pub mod responder;
 mod scheduler;
 mod sequence;

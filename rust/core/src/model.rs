@@ -153,10 +153,11 @@ impl Model {
     fn enqueue(
         &self,
         scheduler: &Arc<Scheduler>,
-        request: Request,
+        mut request: Request,
         rows: usize,
         reactor: &Arc<Reactor>,
     ) -> Result<Pending> {
+        scheduler.reshapes.enter(&mut request.inputs)?;
         let (reply, answers) = reply();
         let likeness = self.likeness(&request);
         let (reply, reactor) = (Some(reply), Arc::clone(reactor));

@@ -15,6 +15,7 @@ use crate::catalog::{Catalog, IndexEntry, State};
 use crate::control::{Control, ControlParameter};
 use crate::crew::Crew;
 use crate::error::{Code, Error, Result};
+use crate::frontend::tls::Tls;
 use crate::frontend::{Door, Stop, grpc, http};
 use crate::host::Host;
 use crate::instance::Executor;
@@ -283,6 +284,11 @@ impl Plane {
     /// How connections of gRPC are looked after.
     pub fn grpc_upkeep(&self) -> &grpc::Upkeep {
         &self.settings.grpc_upkeep
+    }
+
+    /// What gRPC needs to speak TLS, where it does.
+    pub fn grpc_tls(&self) -> Option<&Tls> {
+        self.settings.grpc_tls.as_ref()
     }
 
     /// Whether the process does its work at all.

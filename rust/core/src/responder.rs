@@ -96,6 +96,7 @@ impl Responder {
             memory.keep(&mut tensors)?;
         }
         tensors.retain(|output| self.wanted.is_empty() || self.wanted.contains(&output.name));
+        self.scheduler.reshapes.leave(&mut tensors)?;
         Ok(Response {
             id: self.id.clone(),
             model: self.scheduler.model.clone(),

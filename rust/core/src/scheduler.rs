@@ -16,6 +16,7 @@ use crate::line::{Choice, Line, Refusal};
 use crate::order::Order;
 use crate::pace::Pace;
 use crate::reactor::{Delivery, Reactor};
+use crate::reshape::Reshapes;
 use crate::spec::Spec;
 use crate::statistics::{Failure, Statistics};
 use crate::tensor::Name;
@@ -28,6 +29,7 @@ pub(crate) struct Scheduler {
     pub(crate) statistics: Arc<Statistics>,
     /// The reactor that sees to its alarms when an instance's thread has none of its own.
     pub(crate) home: Arc<Reactor>,
+    pub(crate) reshapes: Reshapes,
     state: Mutex<State>,
     /// Signalled whenever the last request in flight is done.
     settled: Condvar,
@@ -83,6 +85,7 @@ impl Scheduler {
             version: spec.version,
             statistics,
             home,
+            reshapes: Reshapes::new(spec),
             state: Mutex::new(State {
                 line,
                 idle: workers,

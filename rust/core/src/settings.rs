@@ -3,6 +3,7 @@
 use crate::frontend::access::Restrictions;
 use crate::frontend::fields::Forwarding;
 use crate::frontend::grpc;
+use crate::frontend::tls::Tls;
 use crate::log::LogSettings;
 use crate::trace::settings::Setup;
 
@@ -26,6 +27,8 @@ pub struct Settings {
     pub reuse_grpc_port: bool,
     /// How connections of gRPC are looked after.
     pub grpc_upkeep: grpc::Upkeep,
+    /// What gRPC needs to speak TLS; without it, it does not.
+    pub grpc_tls: Option<Tls>,
     /// Network threads; 0 chooses one for every two cores.
     pub reactors: usize,
     /// Largest body of a REST request, in bytes.

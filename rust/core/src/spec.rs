@@ -8,6 +8,7 @@ use prost::Message;
 
 use crate::error::{Error, Result};
 use crate::proto::inference::{self as proto, ModelConfig};
+use crate::ragged::Ragged;
 use crate::spec::sequence::SequenceSpec;
 use crate::tensor::{DataType, Name, Shape};
 
@@ -24,8 +25,10 @@ pub struct TensorSpec {
     pub name: Name,
     /// Its element type.
     pub data_type: DataType,
-    /// Its dimensions without the batch; `-1` is any size.
+    /// Its dimensions without the batch, as clients see them; `-1` is any size.
     pub dims: Shape,
+    /// The same as the model sees them, where it wants others.
+    pub reshape: Option<Shape>,
     /// Whether a request may leave it out.
     pub optional: bool,
     /// Whether requests of different shapes may share a batch.
@@ -102,6 +105,8 @@ pub struct Spec {
     pub batching: Option<Batching>,
     /// Present when requests belong to sequences.
     pub sequence: Option<SequenceSpec>,
+    /// What is made of requests of different shapes that share a batch.
+    pub ragged: Ragged,
     /// Whether a request may have any number of answers.
     pub decoupled: bool,
     /// The configuration it was read from.
@@ -144,8 +149,14 @@ impl Spec {
     pub fn read_with(version: i64, config: ModelConfig, config_json: Bytes, files: &Files) -> Result<Self> {
         let max_batch_size = usize::try_from(config.max_batch_size)
             .map_err(|_| Error::invalid(format!("'max_batch_size' must be non-negative value for {}", config.name)))?;
-        let input = |i: &proto::ModelInput| tensor(&i.name, i.data_type, &i.dims, i.optional, i.allow_ragged_batch);
-        let output = |o: &proto::ModelOutput| tensor(&o.name, o.data_type, &o.dims, false, false);
+        let shape = |reshape: &Option<proto::ModelTensorReshape>| reshape.as_ref().map(|reshape| reshape.shape.clone());
+        let input = |i: &proto::ModelInput| {
+            let (optional, ragged, reshape) = (i.optional, i.allow_ragged_batch, shape(&i.reshape));
+            Ok(TensorSpec { reshape, optional, ragged, ..tensor(&i.name, i.data_type, &i.dims)? })
+        };
+        let output = |o: &proto::ModelOutput| {
+            Ok(TensorSpec { reshape: shape(&o.reshape), ..tensor(&o.name, o.data_type, &o.dims)? })
+        };
         let batching = match &config.scheduling_choice {
             Some(proto::model_config::SchedulingChoice::DynamicBatching(batching)) if max_batch_size > 0 => {
                 Some(read_batching(batching, max_batch_size))
@@ -158,6 +169,7 @@ impl Spec {
             }
             _ => None,
         };
+        let outputs = config.output.iter().map(output).collect::<Result<Vec<_>>>()?;
         Ok(Self {
             model: Name::from(config.name.as_str()),
             version,
@@ -165,7 +177,8 @@ impl Spec {
             platform: if config.platform.is_empty() { config.backend.clone() } else { config.platform.clone() },
             max_batch_size,
             inputs: config.input.iter().map(input).collect::<Result<_>>()?,
-            outputs: config.output.iter().map(output).collect::<Result<_>>()?,
+            ragged: Ragged::read(&config, &outputs)?,
+            outputs,
             batching,
             sequence,
             decoupled: config.model_transaction_policy.as_ref().is_some_and(|policy| policy.decoupled),
@@ -204,6 +217,7 @@ impl Spec {
             name: state.output.clone(),
             data_type: state.data_type,
             dims: state.dims.clone(),
+            reshape: None,
             optional: true,
             ragged: false,
             labels: Vec::new(),
@@ -223,10 +237,18 @@ impl Spec {
     }
 }
 
-fn tensor(name: &str, data_type: i32, dims: &[i64], optional: bool, ragged: bool) -> Result<TensorSpec> {
+fn tensor(name: &str, data_type: i32, dims: &[i64]) -> Result<TensorSpec> {
     let data_type = DataType::from_config(data_type)
         .ok_or_else(|| Error::invalid(format!("tensor '{name}' must specify 'data_type', found {data_type}")))?;
-    Ok(TensorSpec { name: Name::from(name), data_type, dims: dims.to_vec(), optional, ragged, labels: Vec::new() })
+    Ok(TensorSpec {
+        name: Name::from(name),
+        data_type,
+        dims: dims.to_vec(),
+        reshape: None,
+        optional: false,
+        ragged: false,
+        labels: Vec::new(),
+    })
 }
 
 fn read_batching(config: &proto::ModelDynamicBatching, max_batch_size: usize) -> Batching {

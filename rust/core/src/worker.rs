@@ -262,6 +262,7 @@ fn response(scheduler: &Scheduler, job: &mut Job, outputs: Outputs, spent: Spent
         memory.keep(&mut tensors)?;
     }
     tensors.retain(|output| wanted.is_empty() || wanted.contains(&output.name));
+    scheduler.reshapes.leave(&mut tensors)?;
     Ok(Response {
         id: std::mem::take(&mut job.request.id),
         model: scheduler.model.clone(),

@@ -28,6 +28,31 @@ async fn requests_that_arrive_together_share_a_batch_and_each_gets_its_own_rows_
 }
 
 #[tokio::test(start_paused = true)]
+async fn ragged_requests_lie_side_by_side_and_each_gets_its_own_shape_back() {
+    let served = Setup::new(batching(Duration::ZERO)).ragged().serve();
+    let asked = [served.submit(&[1.0], 1), served.submit(&[2.0, 3.0, 4.0], 3), served.submit(&[5.0, 6.0, 7.0, 8.0], 2)];
+
+    let mut answers = Vec::new();
+    for pending in asked {
+        let output = pending.await.expect("an answer").outputs.remove(0);
+        answers.push((output.shape.clone(), output.data.as_slice().len()));
+    }
+
+    assert_eq!(answers, [(vec![1, 1], 4), (vec![1, 3], 12), (vec![2, 2], 16)]);
+    assert_eq!(served.values(), [vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], vec![0.0, 1.0, 4.0, 8.0]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ragged_request_by_itself_is_flat_too() {
+    let served = Setup::new(batching(Duration::ZERO)).ragged().serve();
+
+    let output = served.submit(&[1.0, 2.0, 3.0, 4.0], 2).await.expect("an answer").outputs.remove(0);
+
+    assert_eq!(output.shape, [2, 2]);
+    assert_eq!(served.values(), [vec![1.0, 2.0, 3.0, 4.0], vec![0.0, 4.0]]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lone_request_waits_for_company_no_longer_than_it_may() {
     let served = Setup::new(batching(5 * MS)).serve();
     let start = Instant::now();

@@ -6,7 +6,7 @@ use std::time::Instant;
 use pyo3::exceptions::{PyBaseException, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
-use windlass_core::batch::{join, split};
+use windlass_core::batch::{Joined, join};
 use windlass_core::error::{Error, Result};
 use windlass_core::host::Task;
 use windlass_core::instance::{Execution, Instance, Job, Outcome};
@@ -60,7 +60,7 @@ impl PythonInstance {
 
     fn execute_joined<T: Task>(&self, tasks: &mut [T]) -> Result<(Vec<Vec<Tensor>>, Timing)> {
         let start = Instant::now();
-        let inputs = join(tasks)?;
+        let Joined { inputs, seams } = join(tasks, &self.answers.spec)?;
         let (outputs, called, returned) = Python::attach(|py| {
             let given = PyDict::new(py);
             let fail = |exception: PyErr| from_exception(py, &exception);
@@ -74,7 +74,7 @@ impl PythonInstance {
             let outputs = self.answers.complete(&result).map_err(fail)?;
             Ok::<_, Error>((outputs, called, returned))
         })?;
-        let results = split(outputs, tasks, self.answers.spec.max_batch_size > 0)?;
+        let results = seams.split(outputs)?;
         Ok((results, Timing { input: called - start, infer: returned - called, output: returned.elapsed() }))
     }
 

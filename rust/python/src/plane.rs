@@ -58,13 +58,16 @@ impl PyPlane {
             metrics,
             reuse_http_port,
             reuse_grpc_port,
-            grpc_upkeep: grpc_settings.map(|given| given.upkeep()).unwrap_or_default(),
             reactors,
             http_max_input_bytes,
             strict_readiness,
             client_shm,
             cache_bytes,
             ..Settings::default()
+        };
+        let settings = match grpc_settings {
+            None => settings,
+            Some(grpc) => grpc.apply(settings).map_err(|error| PyValueError::new_err(error.message))?,
         };
         let settings = match observe {
             None => settings,

@@ -1,11 +1,11 @@
 """What a model file says of its inputs and outputs, against the configuration: completed, or refused."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from windlass.config import ModelConfig, as_executed
+from windlass.config import ModelConfig, as_executed, flat_tensors, ragged_inputs
 from windlass.config.datatypes import BY_CONFIG, BY_NUMBER
 from windlass.errors import BackendError
 
@@ -62,6 +62,7 @@ class Signature:
 
     def _check(self, config: ModelConfig) -> None:
         config = as_executed(config)
+        flat = flat_tensors(config)
         if len(config.input) != len(self.inputs):
             raise BackendError(
                 f"unable to load model '{config.name}', configuration expects {len(config.input)} inputs, "
@@ -78,21 +79,24 @@ class Signature:
                     allowed = ", ".join(sorted(known))
                     raise BackendError(f"unexpected inference {kind} '{declared.name}', allowed {kind}s are: {allowed}")
                 _check_type(config.name, kind, tensor, declared.data_type)
-                _check_shape(config, tensor, list(declared.dims))
+                if declared.name not in flat:
+                    _check_shape(config, tensor, list(declared.dims))
+                elif kind == "input" and tensor.name in ragged_inputs(config) and tensor.shape != (-1,):
+                    raise BackendError(
+                        f"unable to load model '{config.name}', configuration expects model provides input with shape "
+                        f"[-1] for ragged input '{tensor.name}', model provides {_text(tensor.shape)}"
+                    )
 
     def scalars(self, config: ModelConfig) -> "Scalars":
         """Tell the tensors that have one dimension less in the file than in the completed configuration."""
         config = as_executed(config)
-        files = {tensor.name: len(tensor.shape) for tensor in (*self.inputs, *self.outputs)}
-        batch = 1 if config.max_batch_size > 0 else 0
-        return Scalars(
-            tuple(given.name for given in config.input if files[given.name] == batch + len(given.dims) - 1),
-            tuple(
-                (given.name, batch + len(given.dims))
-                for given in config.output
-                if files[given.name] == batch + len(given.dims) - 1
-            ),
-        )
+
+        def short(tensors: tuple[TensorSignature, ...], ranks: dict[str, int]) -> Iterator[tuple[str, int]]:
+            files = {tensor.name: len(tensor.shape) for tensor in tensors}
+            return ((name, rank) for name, rank in ranks.items() if files[name] == rank - 1)
+
+        inputs = short(self.inputs, _ranks(config, config.input))
+        return Scalars(tuple(name for name, _ in inputs), tuple(short(self.outputs, _ranks(config, config.output))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +109,10 @@ class Scalars:
     @classmethod
     def of_outputs(cls, config: ModelConfig) -> "Scalars":
         """Where a file tells nothing: any output of one element may come without its dimension."""
-        batch = 1 if config.max_batch_size > 0 else 0
-        return cls(
-            (), tuple((given.name, batch + 1) for given in as_executed(config).output if list(given.dims) == [1])
-        )
+        outputs = as_executed(config).output
+        ranks = _ranks(config, outputs)
+        alone = (given.name for given in outputs if list(given.dims) == [1])
+        return cls((), tuple((name, ranks[name]) for name in alone if name in ranks))
 
     def enter(self, arrays: "Arrays") -> None:
         """Take the last dimension away, in place."""
@@ -126,6 +130,12 @@ class Scalars:
 
 def _declared(config: ModelConfig) -> Iterable[Any]:
     return chain(config.input, config.output)
+
+
+def _ranks(config: ModelConfig, tensors: Iterable[Any]) -> dict[str, int]:
+    """Return how many dimensions tensors have with the batch, where that is declared."""
+    batch, flat = int(config.max_batch_size > 0), flat_tensors(config)
+    return {given.name: batch + len(given.dims) for given in tensors if given.name not in flat}
 
 
 def _check_type(model: str, kind: str, tensor: TensorSignature, number: int) -> None:

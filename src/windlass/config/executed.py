@@ -1,4 +1,4 @@
-"""A configuration as the model's own code sees it: clients neither send nor get all of its tensors."""
+"""A configuration as the model's own code sees it, which is not always what clients see."""
 
 from windlass.config.model_config_pb2 import DataType, ModelConfig, ModelSequenceBatching
 
@@ -8,11 +8,32 @@ _Control = ModelSequenceBatching.Control
 def as_executed(config: ModelConfig) -> ModelConfig:
     """Return a copy that also lists what the server makes for the model, and what it keeps of its outputs.
 
-    These are the control inputs of sequences, and their states.
+    These are the control inputs of sequences, their states, and what tells the requests of a ragged batch apart.
     """
     full = ModelConfig()
     full.CopyFrom(config)
-    batching = full.sequence_batching
+    _reshape(full)
+    if full.HasField("sequence_batching"):
+        _add_sequences(full, full.sequence_batching)
+    inputs = {tensor.name for tensor in full.input}
+    for made in full.batch_input:
+        for name in (name for name in made.target_name if name not in inputs):
+            full.input.add(name=name, data_type=made.data_type, dims=[-1])
+    return full
+
+
+def _reshape(full: ModelConfig) -> None:
+    for input_ in full.input:
+        if input_.HasField("reshape"):
+            input_.dims[:] = input_.reshape.shape
+            input_.ClearField("reshape")
+    for output in full.output:
+        if output.HasField("reshape"):
+            output.dims[:] = output.reshape.shape
+            output.ClearField("reshape")
+
+
+def _add_sequences(full: ModelConfig, batching: ModelSequenceBatching) -> None:
     inputs, outputs = ({tensor.name for tensor in tensors} for tensors in (full.input, full.output))
     for tensor in batching.control_input:
         if tensor.name not in inputs:
@@ -22,10 +43,6 @@ def as_executed(config: ModelConfig) -> ModelConfig:
             full.input.add(name=state.input_name, data_type=state.data_type, dims=state.dims)
         if state.output_name not in outputs:
             full.output.add(name=state.output_name, data_type=state.data_type, dims=state.dims)
-    # Looking at a member of a choice must not make it.
-    if not config.HasField("sequence_batching"):
-        full.ClearField("sequence_batching")
-    return full
 
 
 def _data_type(tensor: ModelSequenceBatching.ControlInput) -> DataType:

@@ -13,6 +13,7 @@ from windlass.config.model_config_pb2 import (
     ModelOutput,
     ModelQueuePolicy,
 )
+from windlass.config.ragged import ragged_faults
 from windlass.config.sequences import sequence_faults
 
 _DIMENSION = "dimension must be integer >= 1, or -1 to indicate a variable-size dimension"
@@ -38,13 +39,13 @@ def _faults(config: ModelConfig) -> Iterator[str]:
         yield from (_prefixed("output", output, fault, config) for fault in _tensor(output, config.max_batch_size))
     if any(tensor.is_shape_tensor for tensors in (config.input, config.output) for tensor in tensors):
         yield f"shape tensors are only supported for TensorRT platform for {config.name}"
+    yield from ragged_faults(config)
     yield from _batching(config)
     yield from sequence_faults(config)
     for group in () if is_ensemble(config) else config.instance_group:
         yield from (f"instance group {group.name} of model {config.name} {fault}" for fault in _instances(group))
     yield from ensemble_faults(config)
     yield from _cache(config)
-    yield from _not_offered(config)
 
 
 def _model(config: ModelConfig) -> Iterator[str]:
@@ -144,11 +145,3 @@ def _cache(config: ModelConfig) -> Iterator[str]:
         yield f"{refusal} sequence batching scheduler. Please disable the response cache."
     if config.model_transaction_policy.decoupled:
         yield f"{refusal} 'decoupled' transaction policy. Please disable the response cache."
-
-
-def _not_offered(config: ModelConfig) -> Iterator[str]:
-    """What would silently mean something else if it were ignored."""
-    if any(tensor.HasField("reshape") for tensor in [*config.input, *config.output]):
-        yield "`reshape` is not offered by this version of windlass"
-    if any(input_.allow_ragged_batch for input_ in config.input) or config.batch_input or config.batch_output:
-        yield "ragged batches are not offered by this version of windlass"

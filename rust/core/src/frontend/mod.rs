@@ -13,6 +13,7 @@ pub mod http;
 pub mod json;
 pub mod outputs;
 pub mod status;
+pub mod tls;
 
 /// What a front end on one reactor needs.
 #[derive(Clone)]

@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::join_all;
-use windlass_core::batch::{join, split};
+use windlass_core::batch::{Joined, join};
 use windlass_core::error::{Error, Result};
 use windlass_core::instance::{Execution, Executor, Instance, Job, Outcome};
 use windlass_core::model::Model;
 use windlass_core::pending::Pending;
+use windlass_core::proto::inference::batch_input;
 use windlass_core::proto::inference::model_config::SchedulingChoice;
-use windlass_core::proto::inference::{ModelConfig, ModelDynamicBatching, ModelInput, ModelOutput};
+use windlass_core::proto::inference::{
+    BatchInput, BatchOutput, ModelConfig, ModelDynamicBatching, ModelInput, ModelOutput,
+};
 use windlass_core::reactor::Reactor;
 use windlass_core::request::{Request, Response};
 use windlass_core::spec::Spec;
@@ -27,7 +30,7 @@ type Batches = Arc<Mutex<Vec<Vec<f32>>>>;
 /// Answers with what it was asked, and writes down the rows of each batch.
 pub(crate) struct Echo {
     batches: Batches,
-    batch_dimension: bool,
+    spec: Arc<Spec>,
 }
 
 impl Echo {
@@ -46,10 +49,12 @@ impl Instance for Echo {
         let firsts: Vec<f32> = jobs.iter().map(|job| floats(&job.request.inputs[0])[0]).collect();
         let poisoned: Vec<bool> = firsts.iter().map(|&value| value == Self::POISON).collect();
         assert!(!firsts.contains(&Self::PANIC), "asked to panic");
-        let mut inputs = join(jobs).expect("the scheduler saw to it");
-        self.batches.lock().expect("no panic").push(floats(&inputs[0]));
+        let Joined { mut inputs, seams } = join(jobs, &self.spec).expect("the scheduler saw to it");
+        // Helpers of ragged batches stand behind the input.
+        self.batches.lock().expect("no panic").extend(inputs.iter().map(floats));
+        inputs.truncate(1);
         inputs[0].name = Name::from("OUTPUT0");
-        let answers = split(inputs, jobs, self.batch_dimension).expect("as many rows as went in");
+        let answers = seams.split(inputs).expect("as many rows as went in");
         let outcome = |(outputs, poisoned): (Vec<Tensor>, bool)| {
             if poisoned { Outcome::Failed(Error::internal("poison")) } else { Outcome::Answered(outputs.into()) }
         };
@@ -92,12 +97,28 @@ impl Setup {
         self
     }
 
+    /// Rows of any width side by side, and back in the shape they came in.
+    pub(crate) fn ragged(self) -> Self {
+        let mut setup = self.variable_width();
+        setup.config.input[0].allow_ragged_batch = true;
+        setup.config.batch_output =
+            vec![BatchOutput { target_name: vec!["OUTPUT0".into()], kind: 0, source_input: vec!["INPUT0".into()] }];
+        setup.config.batch_input = vec![BatchInput {
+            kind: batch_input::Kind::BatchAccumulatedElementCountWithZero.into(),
+            target_name: vec!["OFFSETS".into()],
+            data_type: FP32,
+            source_input: vec!["INPUT0".into()],
+        }];
+        setup
+    }
+
     /// Its specification and an instance of it.
     pub(crate) fn into_parts(self) -> (Arc<Spec>, Executor, Batches) {
         let batches = Arc::default();
-        let instance = Echo { batches: Arc::clone(&batches), batch_dimension: self.config.max_batch_size > 0 };
         let spec = Spec::read(1, self.config, Bytes::from_static(b"{}")).expect("a good configuration");
-        (Arc::new(spec), Executor::Local(Box::new(instance)), batches)
+        let spec = Arc::new(spec);
+        let instance = Echo { batches: Arc::clone(&batches), spec: Arc::clone(&spec) };
+        (spec, Executor::Local(Box::new(instance)), batches)
     }
 
     /// Serves it on a reactor of this runtime.
@@ -141,6 +162,11 @@ impl Served {
         let mut request = request(input, 1);
         change(&mut request);
         self.model.submit(request, &self.reactor).expect("a good request")
+    }
+
+    /// The values of every batch so far.
+    pub(crate) fn values(&self) -> Vec<Vec<f32>> {
+        self.batches.lock().expect("no panic").clone()
     }
 
     /// Elements of every batch so far.

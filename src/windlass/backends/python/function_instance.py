@@ -10,7 +10,7 @@ from windlass.backends.backend import Answer, Request
 from windlass.backends.placement import Placement
 from windlass.backends.python.annotations import Array, Value
 from windlass.backends.python.model_file import ModelFile, sweep
-from windlass.config import ModelConfig
+from windlass.config import ModelConfig, as_executed
 from windlass.config.datatypes import BY_NUMBER, numpy_dtype
 from windlass.errors import BackendError
 
@@ -24,7 +24,7 @@ class Contract:
         self.file = file
         self.batched = config.max_batch_size > 0
         self.outputs = {given.name: numpy_dtype(BY_NUMBER[given.data_type]) for given in config.output}
-        self.ranks = {given.name: len(given.dims) for given in config.output}
+        self.ranks = {given.name: len(given.dims) for given in as_executed(config).output}
         self._readers = {value.name: reader for value in takes if (reader := _reader(value))}
 
     def arguments(self, inputs: Mapping[str, Array]) -> dict[str, Any]:

@@ -45,7 +45,7 @@ from windlass.backends.placement import placements
 from windlass.backends.python.annotations import Tensor, Value, arguments, results
 from windlass.backends.python.function_instance import BatchInstance, Contract, RowInstance
 from windlass.backends.python.model_file import ModelFile
-from windlass.config import ModelConfig
+from windlass.config import ModelConfig, as_executed
 from windlass.config.datatypes import BY_WIRE
 from windlass.errors import BackendError
 
@@ -128,7 +128,7 @@ class FunctionModel:
             full.dynamic_batching.max_queue_delay_microseconds = self._mark.max_queue_delay_us
             full.dynamic_batching.preferred_batch_size.extend(self._mark.preferred_batch_sizes)
         names = {value.name for value in self._takes}
-        if unknown := [given.name for given in full.input if given.name not in names]:
+        if unknown := [given.name for given in as_executed(full).input if given.name not in names]:
             raise self._context.failure(
                 f"config.pbtxt has input `{unknown[0]}`, which `{self._file.path}` does not take"
             )

@@ -1,8 +1,17 @@
-"""gRPC: where it listens, how it looks after connections."""
+"""gRPC: where it listens, how it looks after connections, and whether they are encrypted."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from windlass.cli.options.option import BooleanOption, Section, Settings, Values, option
+from windlass.errors import UsageError
+
+if TYPE_CHECKING:
+    from windlass.serving.grpc import GrpcTls
+
+_FILE = click.Path(path_type=Path)
 
 OPTIONS = (
     BooleanOption("--allow-grpc", default=True, help="Serve gRPC."),
@@ -42,6 +51,13 @@ OPTIONS = (
         show_default="as long as they take",
         help="How long an old connection may finish its calls.",
     ),
+    BooleanOption("--grpc-use-ssl", default=False, help="Speak TLS."),
+    BooleanOption(
+        "--grpc-use-ssl-mutual", default=False, help="Speak TLS, and hear only clients that have a certificate."
+    ),
+    option("--grpc-server-cert", type=_FILE, metavar="FILE", help="The server's certificate, in PEM."),
+    option("--grpc-server-key", type=_FILE, metavar="FILE", help="The key that belongs to it, in PEM."),
+    option("--grpc-root-cert", type=_FILE, metavar="FILE", help="Issuers of the clients' certificates, in PEM."),
 )
 
 
@@ -59,8 +75,30 @@ def settings(values: Values) -> Settings:
             keepalive_permit_without_calls=values["grpc_keepalive_permit_without_calls"],
             max_connection_age_ms=values["grpc_max_connection_age"],
             max_connection_age_grace_ms=values["grpc_max_connection_age_grace"],
+            tls=_tls(values),
         ),
     }
+
+
+def _tls(values: Values) -> "GrpcTls | None":
+    from windlass.serving.grpc import GrpcTls
+
+    mutual = values["grpc_use_ssl_mutual"]
+    if not (mutual or values["grpc_use_ssl"]):
+        return None
+    asked = "--grpc-use-ssl-mutual" if mutual else "--grpc-use-ssl"
+    return GrpcTls(
+        _file(values, "--grpc-server-cert", asked),
+        _file(values, "--grpc-server-key", asked),
+        _file(values, "--grpc-root-cert", asked) if mutual else None,
+    )
+
+
+def _file(values: Values, name: str, asked: str) -> Path:
+    path: Path | None = values[name.removeprefix("--").replace("-", "_")]
+    if path is None:
+        raise UsageError(f"option `{asked}` needs `{name}`", hint=f"name a PEM file: `{name} FILE`")
+    return path
 
 
 SECTION = Section("gRPC", OPTIONS, settings)

@@ -45,10 +45,6 @@ NO_EFFECT = {
         ("--trace-rate", "--trace-count", "--trace-log-frequency"), "traces are not offered by this version"
     ),
     "--rate-limit-resource": "see --rate-limit",
-    **dict.fromkeys(
-        ("--grpc-server-cert", "--grpc-server-key", "--grpc-root-cert"),
-        "gRPC is served without TLS; terminate it in a proxy in front",
-    ),
     "--grpc-infer-response-compression-level": "answers are compressed where the question was",
     "--grpc-http2-max-pings-without-data": "pings are few: --grpc-keepalive-time says how often they are sent",
     "--sagemaker-port": "see --allow-sagemaker",
@@ -62,8 +58,6 @@ NO_EFFECT = {
 # What is refused, and what to do instead. A truth value that says no asks for nothing and is accepted.
 REFUSED = {
     "--model-namespacing": "give models in different repositories different names",
-    "--grpc-use-ssl": "terminate TLS in a proxy in front",
-    "--grpc-use-ssl-mutual": "terminate TLS in a proxy in front",
     "--rate-limit": "limit instances with `instance_group`",
     "--trace-config": "traces are not offered by this version",
     "--trace-file": "traces are not offered by this version",

@@ -1,4 +1,4 @@
-//! One connection: HTTP/2 on a socket, a task for each call.
+//! One connection: HTTP/2 on a socket, with or without TLS, a task for each call.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::{Builder, Connection};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -31,6 +32,20 @@ const HANDSHAKE_TIME: Duration = Duration::from_secs(20);
 pub(super) async fn converse(socket: TcpStream, door: Arc<Door>, mut stop: watch::Receiver<Stop>) {
     // Without it small answers wait for the client's acknowledgement; a socket that refuses still works.
     let _ = socket.set_nodelay(true);
+    let Some(tls) = door.plane.grpc_tls() else { return talk(socket, door, stop).await };
+    let trusted = tokio::select! {
+        trusted = timeout(HANDSHAKE_TIME, tls.accept(socket)) => trusted,
+        _ = stop.wait_for(|stop| *stop != Stop::Serve) => return,
+    };
+    if let Ok(Ok(socket)) = trusted {
+        talk(socket, Arc::clone(&door), stop).await;
+    }
+}
+
+async fn talk<S>(socket: S, door: Arc<Door>, mut stop: watch::Receiver<Stop>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut stopped = pin!(stop.wait_for(|stop| *stop != Stop::Serve));
     let connection = tokio::select! {
         connection = timeout(HANDSHAKE_TIME, handshake(socket)) => connection,
@@ -71,7 +86,10 @@ pub(super) async fn converse(socket: TcpStream, door: Arc<Door>, mut stop: watch
     }
 }
 
-async fn handshake(socket: TcpStream) -> Result<Connection<TcpStream, Bytes>, h2::Error> {
+async fn handshake<S>(socket: S) -> Result<Connection<S, Bytes>, h2::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     Builder::new()
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
