@@ -26,6 +26,8 @@ pub struct Job {
     pub rows: usize,
     pub(crate) likeness: Likeness,
     pub(crate) arrived: Instant,
+    /// When its execution began.
+    pub(crate) started: Option<std::time::Instant>,
     /// Taken by its responder, where the model answers when it likes.
     pub(crate) reply: Option<Reply>,
     /// The responder of an earlier execution, of a request that is executed once more.

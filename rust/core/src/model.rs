@@ -162,7 +162,8 @@ impl Model {
         let likeness = self.likeness(&request);
         let (reply, reactor) = (Some(reply), Arc::clone(reactor));
         let (scheduler, arrived) = (Arc::clone(scheduler), Instant::now());
-        let job = Job { request, rows, likeness, arrived, reply, kept: None, reactor, scheduler, sequence: None };
+        let (started, kept, sequence) = (None, None, None);
+        let job = Job { request, rows, likeness, arrived, started, reply, kept, reactor, scheduler, sequence };
         let (scheduler, reactor) = (Arc::clone(&job.scheduler), Arc::clone(&job.reactor));
         scheduler.push(job)?;
         reactor.note(&scheduler);

@@ -13,8 +13,9 @@ use tokio::sync::Notify;
 use crate::error::{Error, Result};
 use crate::request::Response;
 
-/// Answers that may wait for a client. One that reads more slowly than its model answers loses the rest.
+/// Answers that may wait for a client, and what they may hold. One that reads more slowly than its model answers loses the rest.
 const MAX_WAITING: usize = 65_536;
+const MAX_WAITING_BYTES: usize = 512 << 20;
 
 /// One answer to a request.
 #[derive(Debug)]
@@ -23,6 +24,14 @@ pub struct Answer {
     pub result: Option<Result<Response>>,
     /// Whether no other follows.
     pub last: bool,
+}
+
+impl Answer {
+    /// What its tensors hold, in bytes.
+    fn size(&self) -> usize {
+        let Some(Ok(response)) = &self.result else { return 0 };
+        response.outputs.iter().map(|output| output.data.len()).sum()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -37,6 +46,8 @@ struct State {
     /// Beside the list, so that a request with one answer needs none.
     next: Option<Answer>,
     more: VecDeque<Answer>,
+    /// What they hold.
+    bytes: usize,
     waiter: Option<Waker>,
     /// Rung when the client goes away.
     bell: Option<Arc<Notify>>,
@@ -87,9 +98,10 @@ impl Reply {
         if self.ended || self.is_abandoned() {
             return;
         }
-        if self.slot.lock().more.len() >= MAX_WAITING {
+        let (count, bytes) = self.slot.waiting();
+        if count >= MAX_WAITING || bytes >= MAX_WAITING_BYTES {
             self.slot.abandoned.store(true, Ordering::Relaxed);
-            let text = format!("the client left {MAX_WAITING} answers unread: the rest is dropped");
+            let text = format!("the client left {count} answers of {bytes} bytes unread: the rest is dropped");
             return self.end(Some(Err(Error::unavailable(text))));
         }
         self.slot.put(Answer { result, last: false });
@@ -114,6 +126,7 @@ impl Slot {
     fn put(&self, answer: Answer) {
         let waiter = {
             let mut state = self.lock();
+            state.bytes += answer.size();
             if state.next.is_none() && state.more.is_empty() {
                 state.next = Some(answer);
             } else {
@@ -124,6 +137,12 @@ impl Slot {
         if let Some(waiter) = waiter {
             waiter.wake();
         }
+    }
+
+    /// How many answers wait, and how many bytes they hold.
+    fn waiting(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.more.len() + usize::from(state.next.is_some()), state.bytes)
     }
 
     fn is_abandoned(&self) -> bool {
@@ -165,6 +184,7 @@ impl Answers {
         let mut state = self.0.lock();
         let found = state.next.take().or_else(|| state.more.pop_front());
         if let Some(answer) = found {
+            state.bytes -= answer.size();
             return Poll::Ready(answer);
         }
         match &mut state.waiter {
@@ -172,5 +192,60 @@ impl Answers {
             empty => *empty = Some(context.waker().clone()),
         }
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::statistics::Spent;
+    use crate::tensor::{Data, DataType, Name, Tensor};
+
+    fn answer(data: &Bytes) -> Response {
+        let (name, shape) = (Name::from("y"), vec![data.len() as i64]);
+        let output = Tensor { name, data_type: DataType::Uint8, shape, data: Data::Shared(data.clone()) };
+        Response {
+            id: String::new(),
+            model: Name::from("m"),
+            version: 1,
+            parameters: Vec::new(),
+            outputs: vec![output],
+            spent: Spent::default(),
+        }
+    }
+
+    /// Pushes so many answers that hold this, and takes those that were kept.
+    fn pushed(count: usize, data: &Bytes) -> (usize, Option<Error>) {
+        let (mut reply, mut answers) = reply();
+        for _ in 0..count {
+            reply.push(Some(Ok(answer(data))), false);
+        }
+        assert_eq!(reply.ended, reply.is_abandoned(), "a model that is cut off is told so");
+        let mut context = Context::from_waker(Waker::noop());
+        let mut good = 0;
+        while let Poll::Ready(answer) = answers.poll_next(&mut context) {
+            match answer.result {
+                Some(Err(error)) if answer.last => return (good, Some(error)),
+                _ => good += 1,
+            }
+        }
+        assert_eq!(answers.0.lock().bytes, 0);
+        (good, None)
+    }
+
+    #[test]
+    fn what_a_client_leaves_unread_is_bounded_in_number_and_in_size() {
+        let (small, large) = (Bytes::from_static(b"x"), Bytes::from(vec![0; 64 << 20]));
+        assert_eq!(pushed(MAX_WAITING, &small), (MAX_WAITING, None));
+        let (kept, error) = pushed(MAX_WAITING + 2, &small);
+        assert_eq!(kept, MAX_WAITING);
+        assert!(
+            error.is_some_and(|error| error.message.starts_with("the client left 65536 answers of 65536 bytes unread"))
+        );
+        let (kept, error) = pushed(10, &large);
+        assert_eq!(kept, 8);
+        assert!(error.is_some_and(|error| error.message.contains("8 answers of 536870912 bytes")));
     }
 }

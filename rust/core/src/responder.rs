@@ -37,7 +37,7 @@ pub struct Responder {
 impl Responder {
     pub(crate) fn new(reply: Reply, job: &Job) -> Self {
         job.scheduler.defer();
-        let now = Instant::now();
+        let started = job.started.unwrap_or_else(Instant::now);
         Self {
             reply,
             scheduler: Arc::clone(&job.scheduler),
@@ -47,8 +47,8 @@ impl Responder {
             trace: job.request.trace.clone(),
             rows: job.rows,
             arrived: job.arrived.into_std(),
-            started: now,
-            before: now,
+            started,
+            before: started,
             given: 0,
             failed: false,
             ended: false,

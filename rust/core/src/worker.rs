@@ -71,8 +71,7 @@ impl Run {
 
     /// Executes on this thread. Returns the answers that may leave and what the worker does next.
     pub(crate) fn execute(mut self) -> (Vec<Delivery>, Turn) {
-        self.note_inputs();
-        let started = Instant::now();
+        let started = self.note_start();
         let execution = match &mut self.worker.executor {
             Executor::Local(instance) => execute(instance.as_mut(), &mut self.batch.jobs, &mut self.worker.panics),
             Executor::Remote(instance) => {
@@ -83,13 +82,16 @@ impl Run {
         self.complete(execution, started, started.elapsed())
     }
 
-    /// For requests that are traced with what their tensors hold.
-    fn note_inputs(&self) {
-        for job in &self.batch.jobs {
+    /// Its execution begins. Requests may be traced with what their tensors hold.
+    fn note_start(&mut self) -> Instant {
+        let now = Instant::now();
+        for job in &mut self.batch.jobs {
+            job.started = Some(now);
             if let Some(trace) = &job.request.trace {
                 trace.tensors(Activity::BackendInput, &job.request.inputs);
             }
         }
+        now
     }
 
     fn complete(self, execution: Execution, started: Instant, took: Duration) -> (Vec<Delivery>, Turn) {
@@ -101,8 +103,8 @@ impl Run {
     pub(crate) fn hand_over(mut self: Box<Self>) {
         if let Executor::Remote(instance) = &self.worker.executor {
             let instance = Arc::clone(instance);
-            self.note_inputs();
-            return instance.start(Commission { run: Some(self), started: Instant::now() });
+            let started = self.note_start();
+            return instance.start(Commission { run: Some(self), started });
         }
         let lane = match &self.worker.lane {
             Some(lane) => lane.clone(),
@@ -215,7 +217,8 @@ fn settle_accounts(
     let mut deliveries = Vec::with_capacity(jobs.len());
     let mut again = Vec::new();
     let mut totals = scheduler.statistics.lock();
-    if outcomes.iter().any(|outcome| !matches!(outcome, Outcome::Failed(_))) {
+    // One that failed before the model had it was no execution.
+    if !timing.infer.is_zero() || outcomes.iter().any(|outcome| !matches!(outcome, Outcome::Failed(_))) {
         totals.executed(jobs.iter().map(|job| job.rows).sum(), timing);
     }
     for (mut job, outcome) in jobs.into_iter().zip(outcomes) {

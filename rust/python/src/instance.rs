@@ -46,6 +46,7 @@ impl PythonInstance {
 
     /// Executes a batch, wherever its requests came from.
     pub(crate) fn run<T: Task + Send + 'static>(&self, tasks: &mut [T]) -> Execution {
+        let start = Instant::now();
         let outcome = if self.per_request {
             self.execute_requests(tasks)
         } else {
@@ -54,7 +55,10 @@ impl PythonInstance {
         };
         match outcome {
             Ok((outcomes, timing)) => Execution { outcomes, timing },
-            Err(error) => Execution::failed(tasks, &error),
+            Err(error) => {
+                let timing = Timing { infer: start.elapsed(), ..Timing::default() };
+                Execution { timing, ..Execution::failed(tasks, &error) }
+            }
         }
     }
 

@@ -254,6 +254,7 @@ impl Sequences {
             rows: 1,
             likeness: None,
             arrived,
+            started: None,
             reply: None,
             kept: None,
             reactor: Arc::clone(&reactor),

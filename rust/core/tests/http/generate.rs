@@ -92,6 +92,27 @@ fn a_decoupled_model_generates_as_many_events_as_it_likes() {
 }
 
 #[test]
+fn answers_are_counted_by_their_place() {
+    let server = Server::start();
+    server.post(STREAM, &words(&["a", "b"]));
+    server.post(STREAM, &words(&["fail:no", "b"]));
+
+    let told = server.get("/v2/models/stream/stats");
+
+    let text: String =
+        told.text().split("\"ns\":").map(|part| part.trim_start_matches(|c: char| c.is_ascii_digit())).collect();
+    let place = |count: [usize; 6]| {
+        let names = ["compute_infer", "compute_output", "success", "fail", "empty_response", "cancel"];
+        let counts: Vec<_> =
+            names.iter().zip(count).map(|(name, count)| format!(r#""{name}":{{"count":{count},}}"#)).collect();
+        format!("{{{}}}", counts.join(","))
+    };
+    let [first, second, third] = [place([1, 1, 1, 1, 0, 0]), place([2, 2, 2, 0, 0, 0]), place([0, 0, 0, 0, 2, 0])];
+    let expected = format!(r#""response_stats":{{"0":{first},"1":{second},"2":{third}}},"batch_stats":"#);
+    assert!(text.contains(&expected), "{text}");
+}
+
+#[test]
 fn events_come_as_the_model_tells_them_each_in_a_chunk_of_its_own() {
     let server = Server::start();
     server.gate.shut();

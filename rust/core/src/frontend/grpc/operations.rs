@@ -10,7 +10,7 @@ use crate::proto::inference::model_metadata_response::TensorMetadata;
 use crate::proto::inference::model_repository_parameter::ParameterChoice;
 use crate::proto::inference::repository_index_response::ModelIndex;
 use crate::spec::{Spec, TensorSpec};
-use crate::statistics::{Total, Totals};
+use crate::statistics::{BatchTotals, ResponseTotals, Total, Totals};
 
 /// gRPC's own health check. The service asked about does not matter: there is one server behind all.
 pub(super) fn check(plane: &Plane) -> HealthCheckResponse {
@@ -80,11 +80,22 @@ pub(super) fn model_statistics(
 }
 
 fn statistics(spec: &Spec, totals: &Totals) -> proto::ModelStatistics {
-    let batch = |(&size, batch): (&usize, &crate::statistics::BatchTotals)| proto::InferBatchStatistics {
+    let batch = |(&size, batch): (&usize, &BatchTotals)| proto::InferBatchStatistics {
         batch_size: size as u64,
         compute_input: duration(batch.input),
         compute_infer: duration(batch.infer),
         compute_output: duration(batch.output),
+    };
+    let response = |(place, response): (usize, &ResponseTotals)| {
+        let statistics = proto::InferResponseStatistics {
+            compute_infer: duration(response.infer),
+            compute_output: duration(response.output),
+            success: duration(response.success),
+            fail: duration(response.fail),
+            empty_response: duration(response.empty),
+            cancel: duration(response.cancel),
+        };
+        (place.to_string(), statistics)
     };
     proto::ModelStatistics {
         name: spec.model.to_string(),
@@ -103,6 +114,7 @@ fn statistics(spec: &Spec, totals: &Totals) -> proto::ModelStatistics {
             cache_miss: duration(totals.cache_miss),
         }),
         batch_stats: totals.batches.iter().map(batch).collect(),
+        response_stats: totals.responses.iter().enumerate().map(response).collect(),
         ..proto::ModelStatistics::default()
     }
 }

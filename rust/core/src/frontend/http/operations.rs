@@ -105,8 +105,8 @@ fn model_statistics(out: &mut BytesMut, model: &Model, totals: &Totals) {
             model.spec.version, totals.last_inference_ms, totals.inference_count, totals.execution_count
         ),
     );
-    total(out, "success", totals.success);
-    for (name, value) in [
+    let requests = [
+        ("success", totals.success),
         ("fail", totals.fail),
         ("queue", totals.queue),
         ("compute_input", totals.compute_input),
@@ -114,26 +114,39 @@ fn model_statistics(out: &mut BytesMut, model: &Model, totals: &Totals) {
         ("compute_output", totals.compute_output),
         ("cache_hit", totals.cache_hit),
         ("cache_miss", totals.cache_miss),
-    ] {
-        out.put_u8(b',');
-        total(out, name, value);
+    ];
+    members(out, &requests);
+    out.put_slice(b"},\"response_stats\":{");
+    for (place, response) in totals.responses.iter().enumerate() {
+        writer::display(out, format_args!("{}\"{place}\":{{", if place > 0 { "," } else { "" }));
+        let responses = [
+            ("compute_infer", response.infer),
+            ("compute_output", response.output),
+            ("success", response.success),
+            ("fail", response.fail),
+            ("empty_response", response.empty),
+            ("cancel", response.cancel),
+        ];
+        members(out, &responses);
+        out.put_u8(b'}');
     }
-    out.put_slice(b"},\"response_stats\":{},\"batch_stats\":");
+    out.put_slice(b"},\"batch_stats\":");
     writer::list(out, &totals.batches, |out, (size, batch)| {
-        writer::display(out, format_args!("{{\"batch_size\":{size}"));
-        for (name, value) in
-            [("compute_input", batch.input), ("compute_infer", batch.infer), ("compute_output", batch.output)]
-        {
-            out.put_u8(b',');
-            total(out, name, value);
-        }
+        writer::display(out, format_args!("{{\"batch_size\":{size},"));
+        members(
+            out,
+            &[("compute_input", batch.input), ("compute_infer", batch.infer), ("compute_output", batch.output)],
+        );
         out.put_u8(b'}');
     });
     out.put_slice(b",\"memory_usage\":[]}");
 }
 
-fn total(out: &mut BytesMut, name: &str, value: Total) {
-    writer::display(out, format_args!("\"{name}\":{{\"count\":{},\"ns\":{}}}", value.count, value.ns));
+fn members(out: &mut BytesMut, members: &[(&str, Total)]) {
+    for (index, (name, total)) in members.iter().enumerate() {
+        let (comma, Total { count, ns }) = (if index > 0 { "," } else { "" }, total);
+        writer::display(out, format_args!("{comma}\"{name}\":{{\"count\":{count},\"ns\":{ns}}}"));
+    }
 }
 
 pub(super) fn index(plane: &Plane, body: &[u8]) -> Result<Response> {
