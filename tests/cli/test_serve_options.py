@@ -11,6 +11,7 @@ from windlass.cli.options.repository import repositories
 from windlass.cli.serve import serve
 from windlass.errors import UsageError
 from windlass.serving.grpc import GrpcTls
+from windlass.serving.limits import ResourceLimit
 from windlass.serving.server import ServerSettings
 
 # Every option that tritonserver knows.
@@ -82,6 +83,18 @@ def test_the_cache_is_told_its_size_in_either_way():
         settings("--cache-config=local,size=much")
     with pytest.raises(UsageError, match="exclude each other"):
         settings("--cache-config=local,size=1", "--response-cache-byte-size=1")
+
+
+def test_resources_are_limited_as_tritonserver_is_told():
+    given = settings("--rate-limit=execution_count", "--rate-limit-resource=R1:10", "--rate-limit-resource", "R2:5:1")
+    assert given.rate_limit
+    assert given.resource_limits == (ResourceLimit("R1", 10), ResourceLimit("R2", 5, 1))
+    assert not settings("--rate-limit=off", "--rate-limit-resource=R1:10").rate_limit
+    with pytest.raises(click.BadParameter, match="execution_count"):
+        settings("--rate-limit=sometimes")
+    for text in ("R1", "R1:many", "R1:1:2:3", ":1", "R1:-1"):
+        with pytest.raises(UsageError, match=f"expected `<resource>:<count>:<device>` .*, got `{text}`"):
+            settings(f"--rate-limit-resource={text}")
 
 
 def test_both_spellings_of_values_mean_the_same():

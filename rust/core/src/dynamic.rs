@@ -48,12 +48,22 @@ impl Line for Dynamic {
         Ok(())
     }
 
-    fn take(&mut self, idle: &mut dyn Iterator<Item = Post>, now: Instant, _: &mut Vec<Refusal>) -> Choice {
-        let Some(post) = idle.next() else { return Choice::Rest };
+    fn take(
+        &mut self,
+        idle: &mut dyn Iterator<Item = Post>,
+        may: &dyn Fn(Post) -> bool,
+        now: Instant,
+        _: &mut Vec<Refusal>,
+    ) -> Choice {
+        let mut idle = idle.peekable();
+        if idle.peek().is_none() {
+            return Choice::Rest;
+        }
         match decide(&self.queue, &self.limits, now) {
             Decision::Rest => Choice::Rest,
             Decision::Wait(until) => Choice::Wait(until),
             Decision::Take(count) => {
+                let Some(post) = idle.find(|&post| may(post)) else { return Choice::Rest };
                 let jobs = self.queue.take(count).into_iter().map(|entry| entry.item).collect();
                 Choice::Take { instance: post.instance, jobs }
             }

@@ -6,7 +6,7 @@
 //! * `plane` is the façade; `catalog` picks the version that answers;
 //! * `model` checks it against the `spec`, `payload` its bytes, and admits it;
 //! * `scheduler` keeps it in its `line` until an idle `worker` takes it: `dynamic` has one `queue` for all, and the `batcher` says which
-//!   requests go together; `sequence` keeps together those that belong together;
+//!   requests go together; `sequence` keeps together those that belong together; the `limiter` tells whether the instance may execute;
 //! * `batch` joins them for the `instance`, and splits what comes back; `order` keeps answers in line where a model asks for it;
 //! * `reply` carries the answer home to whoever holds the `pending` request, by way of the `reactor` that the connection lives on; a model
 //!   that answers later or often does so through a `responder`; `crew` runs the reactor's threads, and `pace`
@@ -42,6 +42,7 @@ pub mod frontend;
 pub mod host;
 pub mod instance;
 pub mod isolated;
+pub mod limiter;
 mod line;
 mod local_host;
 pub mod log;

@@ -43,8 +43,15 @@ pub(crate) trait Line: Send {
     /// Why it may not wait here.
     fn push(&mut self, job: Job, refused: &mut Vec<Refusal>) -> Result<()>;
 
-    /// Chooses what one of the idle instances executes now; the first is asked first.
-    fn take(&mut self, idle: &mut dyn Iterator<Item = Post>, now: Instant, refused: &mut Vec<Refusal>) -> Choice;
+    /// Chooses what one of the idle instances executes now; the first is asked first. `may` tells of one for which there is something
+    /// whether it may execute at all; nothing is taken out of the line for one that may not.
+    fn take(
+        &mut self,
+        idle: &mut dyn Iterator<Item = Post>,
+        may: &dyn Fn(Post) -> bool,
+        now: Instant,
+        refused: &mut Vec<Refusal>,
+    ) -> Choice;
 
     /// An instance is done with its batch. `again` wants to be executed once more.
     fn finish(&mut self, post: Post, again: Vec<Job>, now: Instant, refused: &mut Vec<Refusal>);

@@ -12,6 +12,7 @@ use crate::dynamic::Dynamic;
 use crate::ensemble::Ensemble;
 use crate::error::{Error, Result};
 use crate::instance::{Executor, Job, RemoteInstance};
+use crate::limiter::RateLimiter;
 use crate::line::Line;
 use crate::payload::check_size;
 use crate::pending::Pending;
@@ -57,8 +58,14 @@ enum Engine {
 }
 
 impl Model {
-    /// A version with the instances that execute it. `home` sees to its timers.
-    pub fn new(spec: Arc<Spec>, instances: Vec<Executor>, load_time: Duration, home: &Arc<Reactor>) -> Self {
+    /// A version with the instances that execute it. `home` sees to its timers, and `limiter` to what its instances share with others.
+    pub fn new(
+        spec: Arc<Spec>,
+        instances: Vec<Executor>,
+        load_time: Duration,
+        home: &Arc<Reactor>,
+        limiter: Option<&Arc<RateLimiter>>,
+    ) -> Self {
         let statistics = Arc::new(Statistics::default());
         let remote = |executor: &Executor| match executor {
             Executor::Remote(instance) => Some(Arc::clone(instance)),
@@ -69,8 +76,11 @@ impl Model {
             Some(rules) => Box::new(Sequences::new(&spec, rules.clone(), instances.len())),
             None => Box::new(Dynamic::new(&spec)),
         };
-        let workers =
-            instances.into_iter().enumerate().map(|(number, instance)| Worker::new(number, instance)).collect();
+        let worker = |(number, instance): (usize, Executor)| {
+            let stake = limiter.and_then(|limiter| limiter.stake(&spec.config, instance.name()));
+            Worker::new(number, instance, stake)
+        };
+        let workers = instances.into_iter().enumerate().map(worker).collect();
         let scheduler = Arc::new(Scheduler::new(&spec, line, Arc::clone(&statistics), Arc::clone(home), workers));
         let uniform = spec.inputs.iter().all(|input| !input.optional && !input.dims.contains(&-1));
         Self { spec, statistics, load_time, engine: Engine::Queue(scheduler), cache: None, remotes, uniform }

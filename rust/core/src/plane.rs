@@ -21,6 +21,7 @@ use crate::host::Host;
 use crate::instance::Executor;
 use crate::isolated::link::link;
 use crate::isolated::process::{Launch, Process};
+use crate::limiter::RateLimiter;
 use crate::local_host::LocalHost;
 use crate::log::Log;
 use crate::metrics::{self, Families};
@@ -67,6 +68,7 @@ pub struct Plane {
     pub(crate) catalog: Arc<Catalog>,
     regions: Arc<Regions>,
     cache: Option<Arc<Cache>>,
+    limiter: Option<Arc<RateLimiter>>,
     control: Arc<dyn Control>,
     tracing: Arc<Tracing>,
     log: Log,
@@ -100,6 +102,7 @@ enum Phase {
 impl Plane {
     /// A plane that serves nothing yet.
     pub fn new(settings: Settings, control: Arc<dyn Control>) -> Self {
+        let limiter = settings.rate_limits.clone().map(|limits| Arc::new(RateLimiter::new(limits)));
         let cache = (settings.cache_bytes > 0).then(|| Arc::new(Cache::new(settings.cache_bytes)));
         let tracing = Arc::new(Tracing::new(settings.trace.clone(), Arc::clone(&control)));
         let log = Log::new(settings.log.clone(), Arc::clone(&control));
@@ -110,6 +113,7 @@ impl Plane {
             log,
             catalog: Arc::default(),
             cache,
+            limiter,
             control,
             phase: AtomicU8::new(Phase::Starting as u8),
             adopted: AtomicUsize::new(0),
@@ -169,7 +173,7 @@ impl Plane {
         let mut model = if spec.is_ensemble() {
             Model::ensemble(spec, Arc::downgrade(&self.catalog), load_time)?
         } else {
-            Model::new(spec, instances, load_time, &self.home)
+            Model::new(spec, instances, load_time, &self.home, self.limiter.as_ref())
         };
         if let Some(cache) = &self.cache {
             model = model.with_cache(cache);
@@ -180,6 +184,11 @@ impl Plane {
             old.settle(Duration::from_secs(60));
         }
         Ok(())
+    }
+
+    /// What instances of all models share, where that is limited.
+    pub fn limiter(&self) -> Option<&RateLimiter> {
+        self.limiter.as_deref()
     }
 
     /// Starts a process for an instance whose model is to be loaded there.

@@ -123,7 +123,7 @@ impl Reactor {
         }
     }
 
-    /// Leads the reactor inside the runtime of the caller and executes every batch there: for tests that own the clock.
+    /// Leads the reactor inside the runtime of the caller and executes every batch there that can be: for tests that own the clock.
     pub async fn drive(&self) {
         let mut seat = Seat { keeps_all: true, ..Seat::default() };
         while let Some(run) = self.next(&mut seat).await {
@@ -177,7 +177,7 @@ impl Seat {
     }
 
     fn start(&mut self, run: Box<Run>) {
-        if run.is_quick() || self.keeps_all { self.runs.push_back(run) } else { run.hand_over() }
+        if run.is_quick() || (self.keeps_all && run.is_local()) { self.runs.push_back(run) } else { run.hand_over() }
     }
 }
 

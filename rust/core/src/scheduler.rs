@@ -3,16 +3,19 @@
 //! Nobody blocks here: a reactor calls `turn` when something may have changed, an instance's thread when it is done with a batch. Both
 //! hold the lock for the length of a decision.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Wake, Waker};
 use std::time::Duration;
-use std::{fmt, iter};
+use std::{fmt, slice};
 
 use tokio::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::instance::Job;
-use crate::line::{Choice, Line, Refusal};
+use crate::limiter::Stake;
+use crate::line::{Choice, Line, Post, Refusal};
 use crate::order::Order;
 use crate::pace::Pace;
 use crate::reactor::{Delivery, Reactor};
@@ -127,7 +130,7 @@ impl Scheduler {
         }
         let mut refused = self.sweep(&mut state, now);
         let State { line, idle, .. } = &mut *state;
-        let choice = line.take(&mut idle.iter().rev().map(Worker::post), now, &mut refused);
+        let choice = self.choose(line.as_mut(), idle, now, &mut refused);
         let turn = match choice {
             Choice::Take { instance, jobs } => {
                 let place = state.idle.iter().rposition(|worker| worker.post().instance == instance);
@@ -175,9 +178,50 @@ impl Scheduler {
         (released, next)
     }
 
+    /// Chooses what one of the workers executes.
+    fn choose(
+        self: &Arc<Self>,
+        line: &mut dyn Line,
+        workers: &[Worker],
+        now: Instant,
+        refused: &mut Vec<Refusal>,
+    ) -> Choice {
+        if workers.iter().any(|worker| worker.stake().is_some()) {
+            self.choose_within_limits(line, workers, now, refused)
+        } else {
+            line.take(&mut workers.iter().rev().map(Worker::post), &|_| true, now, refused)
+        }
+    }
+
+    /// The same among workers that share resources: the one that had the fewest turns is asked first, and whoever has nothing to execute
+    /// waits for no resource.
+    fn choose_within_limits(
+        self: &Arc<Self>,
+        line: &mut dyn Line,
+        workers: &[Worker],
+        now: Instant,
+        refused: &mut Vec<Refusal>,
+    ) -> Choice {
+        let mut order: Vec<&Worker> = workers.iter().collect();
+        order.sort_by_key(|worker| worker.stake().map(Stake::standing));
+        let asked = RefCell::new(Vec::new());
+        let may = |post: Post| {
+            asked.borrow_mut().push(post);
+            let worker = workers.iter().find(|worker| worker.post() == post);
+            worker.and_then(Worker::stake).is_none_or(|stake| stake.claim(|| Waker::from(Arc::clone(self))))
+        };
+        let choice = line.take(&mut order.into_iter().map(Worker::post), &may, now, refused);
+        let idle = workers.iter().filter(|worker| !asked.borrow().contains(&worker.post()));
+        idle.filter_map(Worker::stake).for_each(Stake::withdraw);
+        choice
+    }
+
     /// Gives a worker a batch, or puts it to the idle ones.
     fn assign(self: &Arc<Self>, state: &mut State, worker: Worker, now: Instant, refused: &mut Vec<Refusal>) -> Turn {
-        let choice = state.line.take(&mut iter::once(worker.post()), now, refused);
+        if let Some(stake) = worker.stake() {
+            stake.release();
+        }
+        let choice = self.choose(state.line.as_mut(), slice::from_ref(&worker), now, refused);
         let until = match choice {
             Choice::Take { jobs, .. } => return self.run(state, worker, jobs),
             Choice::Wait(until) => Some(until),
@@ -277,6 +321,13 @@ impl Scheduler {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Resources that its instances wait for may be there.
+impl Wake for Scheduler {
+    fn wake(self: Arc<Self>) {
+        self.home.note(&self);
     }
 }
 

@@ -4,6 +4,7 @@ use crate::frontend::access::Restrictions;
 use crate::frontend::fields::Forwarding;
 use crate::frontend::grpc;
 use crate::frontend::tls::Tls;
+use crate::limiter::Limit;
 use crate::log::LogSettings;
 use crate::trace::settings::Setup;
 
@@ -39,6 +40,8 @@ pub struct Settings {
     pub client_shm: bool,
     /// Bytes of answers kept for models that ask for it; 0 keeps none.
     pub cache_bytes: usize,
+    /// What instances share, and how much there is of it; without this none waits for another.
+    pub rate_limits: Option<Vec<Limit>>,
     /// The log as it is written at the start.
     pub log: LogSettings,
     /// What is traced from the start, and where to.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::instance::{Execution, Executor, Instance, Job, Outcome, Outputs};
+use crate::limiter::Stake;
 use crate::line::Post;
 use crate::reactor::{Delivery, deliver};
 use crate::request::Response;
@@ -23,13 +24,19 @@ pub(crate) struct Worker {
     number: usize,
     /// How often it panicked: what it remembered is not to be trusted after that.
     panics: u64,
+    /// Its part in resources that are limited, if it needs any.
+    stake: Option<Stake>,
     /// The thread ends when this is dropped. Most instances of a repository are never asked: theirs is started with the first batch.
     lane: Option<Sender<Box<Run>>>,
 }
 
 impl Worker {
-    pub(crate) fn new(number: usize, executor: Executor) -> Self {
-        Self { executor, number, panics: 0, lane: None }
+    pub(crate) fn new(number: usize, executor: Executor, stake: Option<Stake>) -> Self {
+        Self { executor, number, panics: 0, stake, lane: None }
+    }
+
+    pub(crate) fn stake(&self) -> Option<&Stake> {
+        self.stake.as_ref()
     }
 
     /// Which instance it is, and in which of its lives.
@@ -66,7 +73,12 @@ pub(crate) struct Run {
 impl Run {
     /// Whether it may be executed on the thread that has it, without holding up much.
     pub(crate) fn is_quick(&self) -> bool {
-        self.quick && matches!(self.worker.executor, Executor::Local(_))
+        self.quick && self.is_local()
+    }
+
+    /// Whether it can be executed on the thread that has it.
+    pub(crate) fn is_local(&self) -> bool {
+        matches!(self.worker.executor, Executor::Local(_))
     }
 
     /// Executes on this thread. Returns the answers that may leave and what the worker does next.

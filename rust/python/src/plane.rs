@@ -11,6 +11,7 @@ use pyo3::types::PyDict;
 use windlass_core::catalog::State;
 use windlass_core::instance::Executor;
 use windlass_core::isolated::process::Launch;
+use windlass_core::limiter::Limit;
 use windlass_core::metrics;
 use windlass_core::plane::{Plane, Settings};
 use windlass_core::spec::Spec;
@@ -31,7 +32,7 @@ impl PyPlane {
     #[new]
     #[pyo3(signature = (control, *, name, version, http, grpc, metrics, reuse_http_port = false,
         reuse_grpc_port = false, grpc_settings = None, reactors = 0, http_max_input_bytes = 67_108_864, strict_readiness = true,
-        client_shm = false, cache_bytes = 0, observe = None))]
+        client_shm = false, cache_bytes = 0, rate_limits = None, observe = None))]
     #[allow(clippy::too_many_arguments, clippy::fn_params_excessive_bools)] // the keywords of a constructor
     fn new(
         control: Py<PyAny>,
@@ -48,8 +49,10 @@ impl PyPlane {
         strict_readiness: bool,
         client_shm: bool,
         cache_bytes: usize,
+        rate_limits: Option<Vec<(String, u64, Option<u32>)>>,
         observe: Option<Observation>,
     ) -> PyResult<Self> {
+        let limit = |(name, count, device)| Limit { name, count, device };
         let settings = Settings {
             name,
             version,
@@ -63,6 +66,7 @@ impl PyPlane {
             strict_readiness,
             client_shm,
             cache_bytes,
+            rate_limits: rate_limits.map(|limits| limits.into_iter().map(limit).collect()),
             ..Settings::default()
         };
         let settings = match grpc_settings {
@@ -123,6 +127,12 @@ impl PyPlane {
             instances.into_iter().map(|instance| self.executor(instance.bind(py), &spec)).collect::<PyResult<_>>()?;
         py.detach(|| self.0.publish(spec, instances, Duration::from_nanos(load_ns)))
             .map_err(|error| PyValueError::new_err(error.message))
+    }
+
+    /// Raises `ValueError` when an instance of the model needs more of what the server limits than there is.
+    fn check_limits(&self, config: &[u8]) -> PyResult<()> {
+        let limiter = self.0.limiter();
+        limiter.map_or(Ok(()), |limiter| limiter.check(config)).map_err(|error| PyValueError::new_err(error.message))
     }
 
     /// Starts a process for an instance.

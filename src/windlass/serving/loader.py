@@ -222,6 +222,10 @@ class Loader:
         _refuse_faults(config, entry)
         if is_ensemble(config):
             config = self._ensembles.assemble(config)
+        try:
+            self._plane.check_limits(config.SerializeToString())
+        except ValueError as error:
+            raise ModelLoadError(str(error), where=str(entry.config_path)) from None
         named, files = labels(config, entry.path), initial_states(config, entry.path)
         instances = opened.instances(config)
         return Loaded(version, config, instances, time.perf_counter_ns() - started, named, files)

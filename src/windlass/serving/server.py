@@ -14,6 +14,7 @@ from windlass.repository import ModelEntry, Reading, Snapshot, scan
 from windlass.serving.control import Control
 from windlass.serving.ensembles import with_steps
 from windlass.serving.grpc import GrpcSettings
+from windlass.serving.limits import ResourceLimit
 from windlass.serving.loader import Loader, LoadSettings
 from windlass.serving.poller import Poller
 
@@ -45,7 +46,9 @@ class ServerSettings:
 
     ``config_name`` chooses ``configs/<name>.pbtxt`` of the models that have it. Without ``complete_config`` nothing is
     added to a configuration that its writer left out. ``client_shm`` lets clients on the same machine keep tensors in
-    shared memory. ``cache_bytes`` of answers are kept for models with a ``response_cache``. A door without an address
+    shared memory. ``cache_bytes`` of answers are kept for models with a ``response_cache``. With ``rate_limit``
+    instances wait for the resources that the ``rate_limiter`` of their group names; there is as much of each as
+    ``resource_limits`` say, or, when they say nothing, as the most demanding instance needs. A door without an address
     of its own is at ``host``.
 
     ``trace_config``, ``http_restricted_api`` and ``grpc_restricted_protocol`` hold texts as the command line takes
@@ -72,6 +75,8 @@ class ServerSettings:
     strict_readiness: bool = True
     client_shm: bool = False
     cache_bytes: int = 0
+    rate_limit: bool = False
+    resource_limits: tuple[ResourceLimit, ...] = ()
     http_max_input_bytes: int = 64 << 20
     reactors: int = 0
     load_threads: int = 4
@@ -158,6 +163,7 @@ class Server:
                 strict_readiness=settings.strict_readiness,
                 client_shm=settings.client_shm,
                 cache_bytes=settings.cache_bytes,
+                rate_limits=self._rate_limits(),
                 observe=observe,
             )
         except ValueError as error:
@@ -168,6 +174,11 @@ class Server:
             return None
         host = own or self.settings.host
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def _rate_limits(self) -> list[tuple[str, int, int | None]] | None:
+        if not self.settings.rate_limit:
+            return None
+        return [(limit.name, limit.count, limit.device) for limit in self.settings.resource_limits]
 
     def _reading(self) -> Reading:
         return Reading(self.settings.config_name, self.settings.complete_config)

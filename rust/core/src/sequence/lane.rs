@@ -70,11 +70,12 @@ impl Lane {
         }
     }
 
-    /// Chooses among the owners of the instance's slots; `front` knows their next requests.
+    /// Chooses among the owners of the instance's slots; `front` knows their next requests, and `may` whether any may be executed.
     pub(crate) fn choose(
         &mut self,
         owners: &[Option<u64>],
         front: impl Fn(u64) -> Option<Ready>,
+        may: impl FnOnce() -> bool,
         now: Instant,
     ) -> Pick {
         match &mut self.method {
@@ -83,6 +84,7 @@ impl Lane {
                 match direct::decide(&slots, *utilization, *max_delay, now) {
                     direct::Decision::Rest => Pick::Rest,
                     direct::Decision::Wait(until) => Pick::Wait(until),
+                    direct::Decision::Take(_) if !may() => Pick::Rest,
                     direct::Decision::Take(rows) => {
                         Pick::Take(rows.iter().zip(owners).map(|(&goes, owner)| owner.filter(|_| goes)).collect())
                     }
@@ -91,6 +93,7 @@ impl Lane {
             Method::Oldest { ready, limits } => match batcher::decide(ready, limits, now) {
                 batcher::Decision::Rest => Pick::Rest,
                 batcher::Decision::Wait(until) => Pick::Wait(until),
+                batcher::Decision::Take(_) if !may() => Pick::Rest,
                 batcher::Decision::Take(count) => {
                     Pick::Take(ready.take(count).into_iter().map(|entry| Some(entry.item)).collect())
                 }

@@ -264,14 +264,14 @@ impl Sequences {
         drawn.into_iter().map(|job| job.unwrap_or_else(filler)).collect()
     }
 
-    fn choose(&mut self, instance: usize, now: Instant) -> Pick {
+    fn choose(&mut self, instance: usize, may: impl FnOnce() -> bool, now: Instant) -> Pick {
         let Self { spec, slots, lanes, open, .. } = self;
         let front = |number: u64| {
             let sequence = open.get(&number)?;
             let job = sequence.waiting.front()?;
             Some(Ready { arrived: job.arrived, likeness: sequence.likeness(job, spec) })
         };
-        lanes[instance].choose(slots.owners(instance), front, now)
+        lanes[instance].choose(slots.owners(instance), front, may, now)
     }
 }
 
@@ -298,11 +298,17 @@ impl Line for Sequences {
         Ok(())
     }
 
-    fn take(&mut self, idle: &mut dyn Iterator<Item = Post>, now: Instant, refused: &mut Vec<Refusal>) -> Choice {
+    fn take(
+        &mut self,
+        idle: &mut dyn Iterator<Item = Post>,
+        may: &dyn Fn(Post) -> bool,
+        now: Instant,
+        refused: &mut Vec<Refusal>,
+    ) -> Choice {
         let mut until: Option<Instant> = None;
         for post in idle {
             self.meet(post, refused);
-            match self.choose(post.instance, now) {
+            match self.choose(post.instance, || may(post), now) {
                 Pick::Rest => {}
                 Pick::Wait(at) => until = Some(until.map_or(at, |until| until.min(at))),
                 Pick::Take(rows) => {

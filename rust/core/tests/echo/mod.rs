@@ -125,7 +125,7 @@ impl Setup {
     pub(crate) fn serve(self) -> Served {
         let (spec, instance, batches) = self.into_parts();
         let reactor: Arc<Reactor> = Arc::default();
-        let model = Arc::new(Model::new(spec, vec![instance], Duration::ZERO, &reactor));
+        let model = Arc::new(Model::new(spec, vec![instance], Duration::ZERO, &reactor, None));
         let driven = Arc::clone(&reactor);
         tokio::spawn(async move { driven.drive().await });
         Served { model, reactor, batches }

@@ -242,7 +242,7 @@ impl Setup {
         };
         let reactor: Arc<Reactor> = Arc::default();
         let instances = (0..self.instances).map(instance).collect();
-        let model = Arc::new(Model::new(Arc::new(spec), instances, Duration::ZERO, &reactor));
+        let model = Arc::new(Model::new(Arc::new(spec), instances, Duration::ZERO, &reactor, None));
         let driven = Arc::clone(&reactor);
         tokio::spawn(async move { driven.drive().await });
         Served { model, reactor, batches, batched: self.max_batch_size > 0 }

@@ -44,7 +44,6 @@ NO_EFFECT = {
     **dict.fromkeys(
         ("--trace-rate", "--trace-count", "--trace-log-frequency"), "traces are not offered by this version"
     ),
-    "--rate-limit-resource": "see --rate-limit",
     "--grpc-infer-response-compression-level": "answers are compressed where the question was",
     "--grpc-http2-max-pings-without-data": "pings are few: --grpc-keepalive-time says how often they are sent",
     "--sagemaker-port": "see --allow-sagemaker",
@@ -58,7 +57,6 @@ NO_EFFECT = {
 # What is refused, and what to do instead. A truth value that says no asks for nothing and is accepted.
 REFUSED = {
     "--model-namespacing": "give models in different repositories different names",
-    "--rate-limit": "limit instances with `instance_group`",
     "--trace-config": "traces are not offered by this version",
     "--trace-file": "traces are not offered by this version",
     "--trace-level": "traces are not offered by this version",
