@@ -89,6 +89,7 @@ def test_a_model_writes_to_the_servers_log(models, caplog, mode):
         ("DEBUG", "logs: in detail"),
         ("INFO", "logs: in general"),
         ("ERROR", "logs: at a level"),
+        ("INFO", "logs: said goodbye"),
     }
 
 

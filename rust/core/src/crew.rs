@@ -29,8 +29,19 @@ pub(crate) struct Crew {
 struct Inner {
     name: String,
     reactor: Arc<Reactor>,
-    runtime: Runtime,
+    /// There until this is dropped.
+    runtime: Option<Runtime>,
+    handle: Handle,
     offer: Mutex<Offer>,
+}
+
+/// Whatever still blocks a thread of the runtime, such as a model that is being loaded, is not waited for.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 #[derive(Default)]
@@ -49,8 +60,13 @@ impl Crew {
     pub(crate) fn start(reactor: Arc<Reactor>, name: &str) -> io::Result<Self> {
         // The event loop looks at the network after so many tasks at the latest; until then, what arrived together is queued together.
         let runtime = Builder::new_current_thread().enable_all().event_interval(256).build()?;
-        let inner =
-            Arc::new(Inner { name: name.to_owned(), reactor: Arc::clone(&reactor), runtime, offer: Mutex::default() });
+        let inner = Arc::new(Inner {
+            name: name.to_owned(),
+            reactor: Arc::clone(&reactor),
+            handle: runtime.handle().clone(),
+            runtime: Some(runtime),
+            offer: Mutex::default(),
+        });
         let leader = inner.spawn(|inner| inner.lead(Seat::default()))?;
         let standby = inner.spawn(Inner::stand_by)?;
         Ok(Self { reactor, inner, threads: vec![leader, standby] })
@@ -58,7 +74,7 @@ impl Crew {
 
     /// The runtime, to start tasks on.
     pub(crate) fn handle(&self) -> &Handle {
-        self.inner.runtime.handle()
+        &self.inner.handle
     }
 
     /// Ends the event loop and its tasks. A thread that hangs in a model is left behind.
@@ -88,7 +104,8 @@ impl Inner {
     }
 
     fn lead(self: &Arc<Self>, mut seat: Seat) {
-        while let Some(run) = self.runtime.block_on(self.reactor.next(&mut seat)) {
+        let Some(runtime) = &self.runtime else { return };
+        while let Some(run) = runtime.block_on(self.reactor.next(&mut seat)) {
             let scheduler = Arc::clone(&run.scheduler);
             self.put_on_offer(mem::take(&mut seat));
             let (deliveries, turn) = run.execute();

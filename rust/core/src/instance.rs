@@ -1,6 +1,7 @@
 //! One loaded copy of a model that executes batches, one at a time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -173,6 +174,11 @@ pub trait RemoteInstance: Send + Sync {
     /// with one is complete.
     fn life(&self) -> u64 {
         0
+    }
+
+    /// The server is about to end: the model may say goodbye now, for so long. `close` is called all the same. Must not block.
+    fn dismiss(&self, patience: Duration) {
+        let _ = patience;
     }
 
     /// Called once, after the last execution.

@@ -193,6 +193,11 @@ impl Model {
         }
     }
 
+    /// Lets those of its instances that execute elsewhere say goodbye, all at once.
+    pub fn dismiss(&self, patience: Duration) {
+        self.remotes.iter().for_each(|instance| instance.dismiss(patience));
+    }
+
     /// Takes no more requests.
     pub fn stop(&self) {
         match &self.engine {

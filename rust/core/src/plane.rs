@@ -249,18 +249,22 @@ impl Plane {
             .is_none_or(|running| running.returned.recv_timeout(timeout) == Err(mpsc::RecvTimeoutError::Disconnected))
     }
 
-    /// Ends everything, whatever is in flight. Blocks for a moment.
-    pub fn close(&self) {
+    /// Ends everything, whatever is in flight. Blocks for a moment, and until models have said goodbye, which they may take `patience` for.
+    pub fn close(&self, patience: Duration) {
         self.phase.fetch_max(Phase::Stopping as u8, Ordering::AcqRel);
         self.stop.send_replace(Stop::Close);
+        let models = self.catalog.ready();
+        for model in &models {
+            model.stop();
+            model.dismiss(patience);
+        }
+        for model in models {
+            model.settle(Duration::ZERO);
+        }
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         let guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner).take();
         for crew in running.into_iter().flat_map(|running| running.crews).chain(guests) {
             crew.close();
-        }
-        for model in self.catalog.ready() {
-            model.stop();
-            model.settle(Duration::ZERO);
         }
         self.tracing.close();
     }

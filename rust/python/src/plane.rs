@@ -166,8 +166,10 @@ impl PyPlane {
         Ok(py.detach(|| self.0.drain(timeout)))
     }
 
-    fn close(&self, py: Python<'_>) {
-        py.detach(|| self.0.close());
+    fn close(&self, py: Python<'_>, patience_s: f64) -> PyResult<()> {
+        let patience = seconds(patience_s)?;
+        py.detach(|| self.0.close(patience));
+        Ok(())
     }
 
     /// The repository index, as a list of dictionaries with the protocol's keys; what is empty is left out.

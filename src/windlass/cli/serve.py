@@ -70,14 +70,13 @@ def run(repositories: list[Path], settings: dict[str, object]) -> None:
     while not told.wait(timeout=3600):
         pass
     log.info("%s: finishing what is in flight", signal.Signals(received[0]).name)
-    # Draining waits outside Python, where a second signal would not be heard: it has a thread of its own.
+    # Stopping waits outside Python, where a second signal would not be heard: it has a thread of its own.
     with ThreadPoolExecutor(1) as pool:
-        drained = pool.submit(server.drain).result()
+        drained = pool.submit(server.stop).result()
     if drained:
         log.info("stopped")
     else:
         log.warning("stopped with requests still in flight, after %s s", settings["exit_timeout_s"])
-    server.close()
     sys.exit(0)
 
 

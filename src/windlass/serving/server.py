@@ -1,6 +1,7 @@
 """``windlass.Server``: a repository, served. For programs and tests; the command line adds signals and a log."""
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,6 +113,8 @@ class Server:
         self._plane: Plane | None = None
         self._loader: Loader | None = None
         self._poller: Poller | None = None
+        # When it has to have ended.
+        self._until: float | None = None
         self._control: Control | None = None
 
     def start(self) -> Self:
@@ -233,15 +236,17 @@ class Server:
 
     def drain(self) -> bool:
         """Be unready at once and finish what is in flight; false when the time for that ran out."""
+        self._until = time.monotonic() + self.settings.exit_timeout_s
         return self._plane.drain(self.settings.exit_timeout_s) if self._plane else True
 
     def close(self) -> None:
-        """End at once, whatever is in flight."""
+        """End at once, whatever is in flight. Models may say goodbye, for what is left of the time to exit."""
         if self._poller:
             self._poller.stop()
             self._poller = None
         if self._plane:
-            self._plane.close()
+            left = self.settings.exit_timeout_s if self._until is None else self._until - time.monotonic()
+            self._plane.close(max(left, 0.0))
         if self._control:
             self._control.close()
         self._plane = self._loader = self._control = None

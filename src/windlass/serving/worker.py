@@ -129,7 +129,9 @@ def main() -> None:
     channel.serve(Worker(channel))
     sys.stdout.flush()
     sys.stderr.flush()
-    # Threads that a model left behind do not keep its process.
+    # Neither threads nor processes that a model left behind outlive it.
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
     os._exit(0)
 
 

@@ -8,7 +8,7 @@ use std::io::{self, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 use std::{fmt, process, thread};
@@ -16,6 +16,7 @@ use std::{fmt, process, thread};
 use bytes::{Bytes, BytesMut};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use rustix::process::{Signal, getpgrp, getpid, kill_process_group};
 
 use crate::error::{Error, Result};
 use crate::host::{Respond, Task};
@@ -34,6 +35,8 @@ pub struct Channel {
     /// Something came, or nobody reads.
     changed: Condvar,
     next_key: AtomicU64,
+    /// Whether the model was told that it is over.
+    over: Arc<AtomicBool>,
 }
 
 struct Writer {
@@ -52,8 +55,9 @@ struct Reader {
 
 /// As much as a batch of small requests.
 const PART_BYTES: usize = 64 * 1024;
-/// How long a model may go on when its server is gone.
-const FAREWELL: Duration = Duration::from_secs(10);
+/// How long a model may go on when its server is gone: to notice it, and to say goodbye.
+const NOTICE: Duration = Duration::from_secs(1);
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// An answer, and whether it is the last.
 pub(super) type Said = (Option<Result<Outputs>>, bool);
@@ -116,7 +120,8 @@ impl Channel {
         let [to_process, to_server] = memories.as_slice() else {
             return Err(io::Error::other("this program is started by a server, not by hand"));
         };
-        outlive_nobody(stream.try_clone()?)?;
+        let over = Arc::default();
+        outlive_nobody(stream.try_clone()?, Arc::clone(&over))?;
         let (outlet, part) = (Outlet::new(to_process)?, vec![0; PART_BYTES].into());
         let reader = Reader { stream: stream.try_clone()?, outlet, input: BytesMut::new(), part };
         let writer = Writer { stream, inlet: Inlet::new(to_server)?, output: BytesMut::new() };
@@ -126,12 +131,15 @@ impl Channel {
             inbox: Mutex::default(),
             changed: Condvar::new(),
             next_key: AtomicU64::new(1),
+            over,
         }))
     }
 
     /// Waits for something to do; `None` when the server has closed the conversation.
     pub fn next(self: &Arc<Self>) -> Option<Work> {
-        self.wait(|inbox| inbox.work.pop_front())
+        let next = self.wait(|inbox| inbox.work.pop_front());
+        self.over.store(next.is_none(), Ordering::Relaxed);
+        next
     }
 
     /// Returns from a call.
@@ -290,15 +298,27 @@ impl Channel {
     }
 }
 
-/// Ends the process some time after its server has gone, even when its model hangs.
-fn outlive_nobody(stream: UnixStream) -> io::Result<()> {
+/// Ends the process some time after its server has gone, even when its model hangs. While the server is there it sees to that.
+fn outlive_nobody(stream: UnixStream, over: Arc<AtomicBool>) -> io::Result<()> {
     let watch = move || {
-        let mut files = [PollFd::from_borrowed_fd(stream.as_fd(), PollFlags::RDHUP)];
+        let mut files = [PollFd::from_borrowed_fd(stream.as_fd(), PollFlags::HUP)];
         while poll(&mut files, None).is_err() {}
-        thread::sleep(FAREWELL);
-        process::exit(1);
+        thread::sleep(NOTICE);
+        if over.load(Ordering::Relaxed) {
+            thread::sleep(FAREWELL);
+        }
+        leave();
     };
     thread::Builder::new().name("watch".to_owned()).stack_size(64 * 1024).spawn(watch).map(drop)
+}
+
+/// Ends this process, and those that its model has started.
+fn leave() -> ! {
+    let own = getpid();
+    if getpgrp() == own {
+        let _ = kill_process_group(own, Signal::KILL);
+    }
+    process::exit(1);
 }
 
 pub(super) fn gone() -> Error {

@@ -3,8 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc};
@@ -15,7 +14,8 @@ use crate::control::{Control, Level};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::instance::{Execution, Outputs, RemoteInstance};
-use crate::isolated::process::{Launch, Line, Process, Reaped, describe};
+use crate::isolated::child::Reaped;
+use crate::isolated::process::{Launch, Line, Process, describe};
 use crate::isolated::talk::Talk;
 use crate::proto::isolated::{self as proto, to_process};
 use crate::reactor::Reactor;
@@ -26,8 +26,10 @@ use crate::worker::Commission;
 
 /// Things to do that may wait for a link: a batch, and answers to what its model asks of others.
 const MAX_ORDERS: usize = 256;
-/// How long a model may take to say goodbye.
-const FAREWELL: Duration = Duration::from_secs(10);
+/// How long a model may take to say goodbye, unless its server is told to hurry.
+pub(super) const FAREWELL: Duration = Duration::from_secs(10);
+/// How long a process may take to end once the conversation is broken.
+const END_PATIENCE: Duration = Duration::from_secs(1);
 /// Pauses before a process is started again; the last one stays.
 const PAUSES: [Duration; 5] = [
     Duration::ZERO,
@@ -52,7 +54,9 @@ pub(super) struct Shared {
     /// How many of its processes have ended.
     ended: AtomicU64,
     closing: AtomicBool,
+    /// Also while its model is being loaded again.
     child: Mutex<Option<Reaped>>,
+    farewell: Mutex<Duration>,
     /// Rung when a client went away.
     pub(super) abandoned: Arc<Notify>,
 }
@@ -100,6 +104,7 @@ pub(crate) fn link(
         ended: AtomicU64::new(0),
         closing: AtomicBool::new(false),
         child: Mutex::new(Some(child)),
+        farewell: Mutex::new(FAREWELL),
         abandoned: Arc::default(),
     });
     let link = Link { name: launch.name.clone(), orders: own_orders.clone(), shared: Arc::clone(&shared) };
@@ -153,30 +158,38 @@ impl RemoteInstance for Link {
         self.shared.ended.load(Ordering::Acquire)
     }
 
-    fn close(&self) {
+    fn dismiss(&self, patience: Duration) {
+        *lock(&self.shared.farewell) = patience.min(FAREWELL);
         self.shared.closing.store(true, Ordering::Release);
         // Without the task its socket is closed, which tells the process as well.
         let _ = self.orders.try_send(Order::Close);
-        let until = Instant::now() + FAREWELL;
-        loop {
-            {
-                let mut child = self.shared.child();
-                let ended = child.as_mut().is_none_or(|child| child.0.try_wait().is_ok_and(|status| status.is_some()));
-                if ended || Instant::now() > until {
-                    // Kills what is left of it.
-                    child.take();
-                    return;
-                }
-            }
-            thread::sleep(Duration::from_millis(2));
+    }
+
+    fn close(&self) {
+        if !self.shared.closing.load(Ordering::Acquire) {
+            self.dismiss(FAREWELL);
+        }
+        // A model that is only being loaded again has nothing to say.
+        let healthy = self.shared.healthy.load(Ordering::Relaxed);
+        let patience = if healthy { *lock(&self.shared.farewell) } else { Duration::ZERO };
+        let child = lock(&self.shared.child).take();
+        if let Some(child) = child {
+            child.end(patience);
         }
     }
 }
 
 impl Shared {
-    fn child(&self) -> MutexGuard<'_, Option<Reaped>> {
-        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    fn keep(&self, child: &Reaped) {
+        *lock(&self.child) = Some(child.clone());
+        if self.closing.load(Ordering::Acquire) {
+            child.end(Duration::ZERO);
+        }
     }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub(super) fn unhealthy() -> Error {
@@ -203,13 +216,15 @@ impl Conversation {
             // Sequences it remembered end with it: known before its batch is.
             shared.ended.fetch_add(1, Ordering::AcqRel);
             talk.break_off();
-            let End::Broken(error) = end else { return };
+            let End::Broken(error) = end else { return talk.farewell().await };
             if self.shared.closing.load(Ordering::Acquire) {
                 return;
             }
             self.shared.healthy.store(false, Ordering::Relaxed);
-            let child = self.shared.child().take();
-            let how = spawn_blocking(move || child.and_then(|mut child| child.0.wait().ok())).await.ok().flatten();
+            let child = lock(&self.shared.child).take();
+            // One that says what makes no sense has to go, however well it feels.
+            let ended = spawn_blocking(move || child.and_then(|child| child.end(END_PATIENCE)));
+            let how = ended.await.ok().flatten();
             let how = how.map_or_else(|| error.to_string(), describe);
             self.control
                 .log(Level::Error, &format!("the process of `{}` ended: {how}; starting it again", self.launch.name));
@@ -224,7 +239,9 @@ impl Conversation {
             tokio::time::sleep(PAUSES[attempt.min(PAUSES.len() - 1)]).await;
             let (launch, host, control, calls) =
                 (self.launch.clone(), Arc::clone(&self.host), Arc::clone(&self.control), self.calls.clone());
-            let started = spawn_blocking(move || Process::again(launch, host, control, calls)).await;
+            let shared = Arc::clone(&self.shared);
+            let again = move || Process::again(launch, host, control, calls, |child| shared.keep(child));
+            let started = spawn_blocking(again).await;
             while let Ok(order) = self.orders.try_recv() {
                 match order {
                     Order::Execute(batch) => waiting = Some(batch),
@@ -238,7 +255,6 @@ impl Conversation {
             match started {
                 Ok(Ok(process)) => {
                     self.line = Some(process.line);
-                    *self.shared.child() = Some(process.child);
                     self.shared.healthy.store(true, Ordering::Relaxed);
                     self.control.log(Level::Info, &format!("the process of `{}` is back", self.launch.name));
                     return waiting;

@@ -6,15 +6,18 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
 use crate::control::{Control, ControlParameter, Level};
 use crate::error::{Error, Result};
 use crate::host::{Host, MetricChange, MetricFamily, MetricKind, MetricName};
+use crate::isolated::child::Reaped;
 use crate::isolated::convert::{failure, read_failure};
 use crate::isolated::segment::{self, Inlet, Outlet};
 use crate::isolated::wire;
@@ -22,6 +25,8 @@ use crate::proto::isolated::{self as proto, call, metric_change, returned, to_pr
 
 /// What a process returns from its start when its model tells if it is ready.
 const CHECKS: &[u8] = b"checks";
+/// How long a process that has closed its socket may take to end.
+const END_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How a model's process is started.
 #[derive(Clone, Debug)]
@@ -53,16 +58,8 @@ pub(super) struct Line {
     pub(super) input: BytesMut,
     pub(super) inlet: Inlet,
     pub(super) outlet: Outlet,
-}
-
-/// A process that does not outlive its owner.
-pub(super) struct Reaped(pub(super) Child);
-
-impl Drop for Reaped {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+    /// Readable when the process has ended.
+    pub(super) end: Option<OwnedFd>,
 }
 
 impl Process {
@@ -82,16 +79,16 @@ impl Process {
             // What a model prints must not mix with what the server says.
             .stdout(io::stderr().as_fd().try_clone_to_owned()?)
             .stderr(Stdio::inherit())
-            // Ctrl-C is meant for the server, which tells its processes in its own time.
+            // Ctrl-C is meant for the server, which tells its processes in its own time. What a model starts ends with the group.
             .process_group(0)
             .spawn()?;
-        let child = Reaped(child);
+        let child = Reaped::new(child);
         let (memories, mut space) = ([to_process.as_fd(), to_server.as_fd()], [MaybeUninit::uninit(); 64]);
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         ancillary.push(SendAncillaryMessage::ScmRights(&memories));
         sendmsg(&ours, &[IoSlice::new(b"r")], &mut ancillary, SendFlags::empty())?;
         let (inlet, outlet) = (Inlet::new(&to_process)?, Outlet::new(&to_server)?);
-        let line = Line { stream: ours, input: BytesMut::new(), inlet, outlet };
+        let line = Line { stream: ours, input: BytesMut::new(), inlet, outlet, end: child.watch() };
         Ok(Self { launch, host, control, calls: Vec::new(), line, child, checks: false })
     }
 
@@ -134,7 +131,7 @@ impl Process {
         }
     }
 
-    /// Starts a process like this one, and asks of it what this one was asked.
+    /// Starts a process like this one, and asks of it what this one was asked. `started` is shown the process before that.
     ///
     /// # Errors
     /// As `start` and `call`.
@@ -143,10 +140,12 @@ impl Process {
         host: Arc<dyn Host>,
         control: Arc<dyn Control>,
         calls: Vec<(String, Bytes)>,
+        started: impl FnOnce(&Reaped),
     ) -> Result<Self> {
         let name = launch.name.clone();
         let mut process = Self::start(launch, host, control)
             .map_err(|error| Error::internal(format!("no process could be started for `{name}`: {error}")))?;
+        started(&process.child);
         for (method, argument) in calls {
             process.call(&method, argument)?;
         }
@@ -164,6 +163,7 @@ impl Process {
             if let Some(message) = wire::take::<proto::ToServer>(&mut self.line.input)? {
                 return message.kind.ok_or_else(|| io::Error::other("an empty message"));
             }
+            self.wait()?;
             let mut part = [0; 16 * 1024];
             match self.line.stream.read(&mut part)? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -172,12 +172,21 @@ impl Process {
         }
     }
 
+    /// Waits until there is something to read; an error when nothing more will come.
+    fn wait(&self) -> io::Result<()> {
+        let mut files = vec![PollFd::new(&self.line.stream, PollFlags::IN)];
+        files.extend(self.line.end.as_ref().map(|end| PollFd::new(end, PollFlags::IN)));
+        while let Err(error) = poll(&mut files, None) {
+            if error != rustix::io::Errno::INTR {
+                return Err(error.into());
+            }
+        }
+        if files[0].revents().is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+    }
+
     fn ended(&mut self, error: &io::Error) -> Error {
         let name = &self.launch.name;
-        let how = match self.child.0.wait() {
-            Ok(status) => describe(status),
-            Err(_) => error.to_string(),
-        };
+        let how = self.child.end(END_PATIENCE).map_or_else(|| error.to_string(), describe);
         Error::internal(format!("the process of `{name}` ended while its model was loaded: {how}"))
     }
 }

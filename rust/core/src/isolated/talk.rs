@@ -1,6 +1,7 @@
 //! One process being talked to: batches and answers go in, outcomes, answers and questions come out.
 
 use std::collections::HashMap;
+use std::future::pending;
 use std::io;
 use std::mem;
 use std::sync::Arc;
@@ -10,15 +11,16 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
+use tokio::net::unix::pipe::Receiver as Watch;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::task::{AbortHandle, spawn_blocking};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::error::{Error, Result};
 use crate::host::{Respond, Task};
 use crate::instance::{Execution, Job, Outcome, Outputs};
 use crate::isolated::convert::{Receiver, Sender, read_failure};
-use crate::isolated::link::{Conversation, End, Order, unhealthy};
+use crate::isolated::link::{Conversation, End, FAREWELL, Order, unhealthy};
 use crate::isolated::process::{Line, log, serve};
 use crate::isolated::segment::{Inlet, Outlet};
 use crate::isolated::wire;
@@ -45,6 +47,8 @@ pub(super) struct Talk<'a> {
     output: BytesMut,
     inlet: Inlet,
     outlet: Outlet,
+    /// Readable when the process has ended. It is no pipe, but waited for like one.
+    end: Option<Watch>,
     batch: Option<InFlight>,
     /// Those that are answered later, or often.
     responders: HashMap<u64, Box<dyn Respond>>,
@@ -74,6 +78,7 @@ impl<'a> Talk<'a> {
             output: BytesMut::new(),
             inlet: line.inlet,
             outlet: line.outlet,
+            end: line.end.map(Watch::from_owned_fd_unchecked).transpose()?,
             batch: None,
             responders: HashMap::new(),
             infers: HashMap::new(),
@@ -99,6 +104,8 @@ impl<'a> Talk<'a> {
                         return End::Broken(error);
                     }
                 }
+                // All that it said was read before.
+                () = ended(self.end.as_ref()) => return End::Broken(io::ErrorKind::UnexpectedEof.into()),
                 written = self.writer.write_buf(&mut self.output), if !self.output.is_empty() => {
                     if let Err(error) = written {
                         return End::Broken(error);
@@ -160,10 +167,7 @@ impl<'a> Talk<'a> {
                     }
                 }
                 Some(to_server::Kind::Call(call)) => self.serve(call),
-                Some(to_server::Kind::Log(line)) => {
-                    let control = Arc::clone(&self.own.control);
-                    drop(spawn_blocking(move || log(&*control, &line)));
-                }
+                Some(to_server::Kind::Log(line)) => self.note(line),
                 Some(to_server::Kind::Returned(returned)) => {
                     self.asked = None;
                     self.note_readiness(
@@ -313,6 +317,28 @@ impl<'a> Talk<'a> {
         self.told.append(&mut gone);
     }
 
+    /// Lets the model say goodbye: what it writes to the log until its process ends is heard.
+    pub(super) async fn farewell(&mut self) {
+        let told = self.writer.shutdown().await;
+        let rest = async {
+            while matches!(self.reader.read_buf(&mut self.input).await, Ok(1..)) {
+                while let Ok(Some(message)) = wire::take::<proto::ToServer>(&mut self.input) {
+                    if let Some(to_server::Kind::Log(line)) = message.kind {
+                        self.note(line);
+                    }
+                }
+            }
+        };
+        if told.is_ok() {
+            let _ = timeout(FAREWELL, rest).await;
+        }
+    }
+
+    fn note(&self, line: to_server::Log) {
+        let control = Arc::clone(&self.own.control);
+        drop(spawn_blocking(move || log(&*control, &line)));
+    }
+
     /// The process is gone, or will be now: all that was in its hands fails.
     pub(super) fn break_off(&mut self) {
         if let Some(InFlight { mut commission, .. }) = self.batch.take() {
@@ -325,6 +351,14 @@ impl<'a> Talk<'a> {
         for (_, task) in mem::take(&mut self.infers) {
             task.abort();
         }
+    }
+}
+
+/// Waits for the end of a process; for ever where nobody tells.
+async fn ended(end: Option<&Watch>) {
+    match end {
+        Some(end) => drop(end.readable().await),
+        None => pending().await,
     }
 }
 

@@ -216,7 +216,7 @@ fn a_server_that_is_closed_drops_everything() {
     gate.until_reached_by(1);
     assert!(!server.plane.drain(Duration::ZERO));
     gate.open();
-    server.plane.close();
+    server.plane.close(Duration::from_secs(1));
     // The answer may just have made it.
     while busy.try_receive().is_some() {}
 }

@@ -1,6 +1,7 @@
 //! What is told of requests, and to whom: traces, the log, and who may ask for what.
 
 use std::fs;
+use std::time::Duration;
 
 use windlass_core::frontend::access::Restrictions;
 use windlass_core::plane::Settings;
@@ -46,7 +47,7 @@ fn a_trace_holds_every_station_of_a_request() {
     let answer = server.post("/v2/models/echo/infer", &JSON.replacen('{', r#"{"id":"seven","#, 1));
     assert_eq!(answer.status, 200);
     // Ends when all is written.
-    server.plane.close();
+    server.plane.close(Duration::from_secs(1));
 
     let text = fs::read_to_string(&file.0).expect("a trace");
     assert!(
@@ -90,7 +91,7 @@ fn so_many_traces_go_into_each_file() {
     (0..5).for_each(|_| server.assert_serves());
     let left = server.get("/v2/trace/setting");
     assert!(left.text().contains(r#""trace_count":"0""#), "{}", left.text());
-    server.plane.close();
+    server.plane.close(Duration::from_secs(1));
 
     let count = |suffix: &str| {
         let text = fs::read_to_string(format!("{}{suffix}", file.text())).expect("a trace");

@@ -82,7 +82,7 @@ impl Drop for Site {
         self.gate.open();
         let plane = Arc::clone(&self.plane);
         // The server's runtime must not end inside that of a test.
-        let closed = std::thread::spawn(move || plane.close()).join();
+        let closed = std::thread::spawn(move || plane.close(Duration::from_secs(1))).join();
         assert!(closed.is_ok() || std::thread::panicking(), "closing panicked");
     }
 }

@@ -20,3 +20,6 @@ class TritonPythonModel:
         print("logs: printed", flush=True)
         print("logs: complained", file=sys.stderr, flush=True)
         return [pb_utils.InferenceResponse(request.inputs()) for request in requests]
+
+    def finalize(self):
+        self.logger.log_info("logs: said goodbye")
