@@ -18,7 +18,8 @@
 //! Where a model wants a tensor in another shape than its clients, `reshape` knows; where requests of different shapes share a batch,
 //! `ragged` does.
 //!
-//! A version may be an `ensemble`: its requests run through other models. `cache` keeps answers for requests that are asked again.
+//! A version may be an `ensemble`: its requests run through other models. `cache` keeps answers for requests that are asked again, and
+//! `warmup` has instances execute requests before clients do.
 //!
 //! Model code reaches the server through `host`; `local_host` is the server for code in its own process.
 //!
@@ -69,4 +70,5 @@ pub mod spec;
 pub mod statistics;
 pub mod tensor;
 pub mod trace;
+pub mod warmup;
 pub mod worker;

@@ -22,10 +22,11 @@ use crate::reply::reply;
 use crate::request::Request;
 use crate::scheduler::Scheduler;
 use crate::sequence::{Sequences, check_id};
-use crate::spec::{Spec, TensorSpec};
+use crate::spec::{Files, Spec, TensorSpec};
 use crate::statistics::Statistics;
 use crate::tensor::{Tensor, format_shape};
 use crate::trace::{Activity, Event};
+use crate::warmup::warm_up;
 use crate::worker::Worker;
 
 const BATCH_NOTE: &str = "NOTE: Setting a non-zero max_batch_size in the model config requires a batch dimension to be prepended to each \
@@ -103,6 +104,17 @@ impl Model {
         let wanted = self.spec.config.response_cache.as_ref().is_some_and(|policy| policy.enable);
         self.cache = wanted.then(|| Arc::new(Share::new(cache, &self.spec)));
         self
+    }
+
+    /// Has every instance execute the configuration's warm-up requests, before any client's. `files` are those that it names. Blocks.
+    ///
+    /// # Errors
+    /// `INVALID_ARG` for a request that does not fit the model, or that it fails.
+    pub fn warm_up(&self, files: &Files) -> Result<()> {
+        match &self.engine {
+            Engine::Queue(scheduler) => warm_up(self, scheduler, files),
+            Engine::Ensemble(_) => Ok(()),
+        }
     }
 
     /// Whether answers of it are kept.
@@ -215,7 +227,7 @@ impl Model {
     }
 
     /// Checks names, types, shapes and sizes; returns the rows.
-    fn admit(&self, request: &Request) -> Result<usize> {
+    pub(crate) fn admit(&self, request: &Request) -> Result<usize> {
         let model = &self.spec.model;
         check_id(request, &self.spec)?;
         for (index, name) in request.outputs.iter().enumerate() {

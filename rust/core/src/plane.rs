@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use tokio::runtime::Handle;
@@ -29,7 +29,7 @@ use crate::model::Model;
 use crate::reactor::Reactor;
 pub use crate::settings::Settings;
 use crate::shared_memory::Regions;
-use crate::spec::Spec;
+use crate::spec::{Files, Spec};
 use crate::statistics::Totals;
 use crate::tensor::Name;
 use crate::trace::Tracing;
@@ -164,25 +164,49 @@ impl Plane {
         self.phase.fetch_max(Phase::Ready as u8, Ordering::AcqRel);
     }
 
-    /// Puts a version in service. One of the same number that was there before answers what it has, and is closed.
-    /// An ensemble has no instances.
+    /// Makes a version of its instances, and has these warm up. An ensemble has no instances. `files` are those that the configuration
+    /// names. Blocks.
     ///
     /// # Errors
-    /// `INVALID_ARG` for an ensemble without steps.
-    pub fn publish(&self, spec: Arc<Spec>, instances: Vec<Executor>, load_time: Duration) -> Result<()> {
+    /// `INVALID_ARG` for an ensemble without steps, and for warm-up requests that fail: the instances are closed then.
+    pub fn prepare(
+        &self,
+        spec: Arc<Spec>,
+        instances: Vec<Executor>,
+        load_time: Duration,
+        files: &Files,
+    ) -> Result<Model> {
+        let started = Instant::now();
         let mut model = if spec.is_ensemble() {
             Model::ensemble(spec, Arc::downgrade(&self.catalog), load_time)?
         } else {
             Model::new(spec, instances, load_time, &self.home, self.limiter.as_ref())
         };
-        if let Some(cache) = &self.cache {
-            model = model.with_cache(cache);
+        if let Err(error) = model.warm_up(files) {
+            model.settle(Duration::ZERO);
+            return Err(error);
         }
-        let model = Arc::new(model);
-        if let Some(old) = self.catalog.publish(model) {
+        model.load_time = load_time + started.elapsed();
+        Ok(match &self.cache {
+            Some(cache) => model.with_cache(cache),
+            None => model,
+        })
+    }
+
+    /// Puts a version in service. One of the same number that was there before answers what it has, and is closed.
+    pub fn enter(&self, model: Model) {
+        if let Some(old) = self.catalog.publish(Arc::new(model)) {
             old.stop();
             old.settle(Duration::from_secs(60));
         }
+    }
+
+    /// Makes a version of its instances and puts it in service at once.
+    ///
+    /// # Errors
+    /// As `prepare`.
+    pub fn publish(&self, spec: Arc<Spec>, instances: Vec<Executor>, load_time: Duration) -> Result<()> {
+        self.enter(self.prepare(spec, instances, load_time, &Files::new())?);
         Ok(())
     }
 

@@ -123,7 +123,8 @@ impl Reactor {
         }
     }
 
-    /// Leads the reactor inside the runtime of the caller and executes every batch there that can be: for tests that own the clock.
+    /// Leads the reactor inside the runtime of the caller and executes every batch of this process there: for warming up, and for tests
+    /// that own the clock.
     pub async fn drive(&self) {
         let mut seat = Seat { keeps_all: true, ..Seat::default() };
         while let Some(run) = self.next(&mut seat).await {

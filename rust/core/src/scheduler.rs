@@ -292,6 +292,23 @@ impl Scheduler {
         !timing.timed_out()
     }
 
+    /// Hands the instances out, of a scheduler that nobody has asked anything yet.
+    pub(crate) fn lend(&self) -> Vec<Worker> {
+        std::mem::take(&mut self.lock().idle)
+    }
+
+    /// Takes them back.
+    pub(crate) fn restore(&self, workers: Vec<Worker>) {
+        self.lock().idle = workers;
+    }
+
+    /// Ends without closing the instances: waits until all is answered, and hands them out. Blocks.
+    pub(crate) fn release(&self) -> Vec<Worker> {
+        self.stop();
+        let settled = self.settled.wait_while(self.lock(), |state| !state.is_settled());
+        std::mem::take(&mut settled.unwrap_or_else(PoisonError::into_inner).idle)
+    }
+
     fn sweep(&self, state: &mut State, now: Instant) -> Vec<Refusal> {
         let mut refused = Vec::new();
         if state.stale || state.line.next_deadline().is_some_and(|deadline| deadline <= now) {

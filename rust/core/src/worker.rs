@@ -39,6 +39,11 @@ impl Worker {
         self.stake.as_ref()
     }
 
+    /// Its instance's name.
+    pub(crate) fn name(&self) -> &str {
+        self.executor.name()
+    }
+
     /// Which instance it is, and in which of its lives.
     pub(crate) fn post(&self) -> Post {
         let life = match &self.executor {

@@ -1,8 +1,8 @@
 //! Binds the data plane to Python. Nothing is decided here: `plane` hands calls through, `instance` lets Python objects execute
 //! batches of `request`s, answered at once (`answers`) or through a `responder`; `host` lets them ask the server. `tensor` turns tensors
-//! into numpy arrays and back, `parameters` parameters into dictionaries, `error` exceptions into errors, `observe`
-//! texts of the command line into settings. `process` is a model's own
-//! process as its server sees it, `worker` as it sees itself.
+//! into numpy arrays and back, `parameters` parameters into dictionaries, `error` exceptions into errors, `observe` texts of the
+//! command line into settings. `version` is a version before it is served, `process` a model's own process as its server sees it, `worker`
+//! as it sees itself.
 
 mod answers;
 mod control;
@@ -17,6 +17,7 @@ mod process;
 mod request;
 mod responder;
 mod tensor;
+mod version;
 mod worker;
 
 use pyo3::prelude::*;
@@ -37,6 +38,8 @@ mod _plane {
     use super::request::PyRequest;
     #[pymodule_export]
     use super::responder::PyResponder;
+    #[pymodule_export]
+    use super::version::PyVersion;
     #[pymodule_export]
     use super::worker::PyChannel;
 }

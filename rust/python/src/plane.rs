@@ -17,11 +17,13 @@ use windlass_core::plane::{Plane, Settings};
 use windlass_core::spec::Spec;
 
 use crate::control::PythonControl;
+use crate::error::to_exception;
 use crate::grpc::GrpcSettings;
 use crate::host::PyHost;
 use crate::instance::PythonInstance;
 use crate::observe::Observation;
 use crate::process::PyProcess;
+use crate::version::PyVersion;
 
 /// The data plane of one server.
 #[pyclass(name = "Plane", module = "windlass._plane", frozen)]
@@ -101,11 +103,11 @@ impl PyPlane {
         Ok(())
     }
 
-    /// Puts a version in service. `labels` says for an output what its elements stand for; `files` are those that the configuration
-    /// names, by their paths in the model's folder.
+    /// Makes a version of its instances, and has these warm up. `labels` says for an output what its elements stand for; `files` are those
+    /// that the configuration names, by their paths in the model's folder.
     #[pyo3(signature = (version, config, config_json, instances, load_ns, *, labels = HashMap::new(), files = HashMap::new()))]
     #[allow(clippy::too_many_arguments)] // what there is to say of a version
-    fn publish(
+    fn prepare(
         &self,
         py: Python<'_>,
         version: i64,
@@ -115,7 +117,7 @@ impl PyPlane {
         load_ns: u64,
         labels: HashMap<String, Vec<String>>,
         files: HashMap<String, Vec<u8>>,
-    ) -> PyResult<()> {
+    ) -> PyResult<PyVersion> {
         let files = files.into_iter().map(|(path, data)| (path, data.into())).collect();
         let mut spec = Spec::decode_with(version, config, config_json, &files)
             .map_err(|error| PyValueError::new_err(error.message))?;
@@ -125,8 +127,16 @@ impl PyPlane {
         let spec = Arc::new(spec);
         let instances =
             instances.into_iter().map(|instance| self.executor(instance.bind(py), &spec)).collect::<PyResult<_>>()?;
-        py.detach(|| self.0.publish(spec, instances, Duration::from_nanos(load_ns)))
-            .map_err(|error| PyValueError::new_err(error.message))
+        py.detach(|| self.0.prepare(spec, instances, Duration::from_nanos(load_ns), &files))
+            .map(PyVersion::new)
+            .map_err(|error| to_exception(py, &error))
+    }
+
+    /// Puts a prepared version in service.
+    fn publish(&self, py: Python<'_>, version: &PyVersion) -> PyResult<()> {
+        let model = version.take()?;
+        py.detach(|| self.0.enter(model));
+        Ok(())
     }
 
     /// Raises `ValueError` when an instance of the model needs more of what the server limits than there is.

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from windlass.config.check import Finding
 from windlass.config.ensemble import ensemble_faults, is_ensemble
+from windlass.config.executed import as_executed
 from windlass.config.model import PLATFORMS
 from windlass.config.model_config_pb2 import (
     ModelConfig,
@@ -22,11 +23,8 @@ _RESHAPE = "reshape dimensions must be integer >= 1, or -1 to indicate a variabl
 
 def validate(config: ModelConfig, where: str) -> list[Finding]:
     """Check a normalised configuration; ``where`` is its file, for the findings."""
-    findings = [Finding(where, message) for message in _faults(config)]
-    if config.model_warmup:
-        message = "`model_warmup` is not offered by this version of windlass: the model is served without it"
-        findings.append(Finding(where, message, severity="warning"))
-    return findings
+    faults = [Finding(where, message) for message in _faults(config)]
+    return faults + [Finding(where, message, severity="warning") for message in _oddities(config)]
 
 
 def _faults(config: ModelConfig) -> Iterator[str]:
@@ -145,3 +143,11 @@ def _cache(config: ModelConfig) -> Iterator[str]:
         yield f"{refusal} sequence batching scheduler. Please disable the response cache."
     if config.model_transaction_policy.decoupled:
         yield f"{refusal} 'decoupled' transaction policy. Please disable the response cache."
+
+
+def _oddities(config: ModelConfig) -> Iterator[str]:
+    """What is no fault, and is hardly meant."""
+    known = {given.name for given in as_executed(config).input}
+    for sample in config.model_warmup:
+        for name in sorted(sample.inputs.keys() - known):
+            yield f"warm-up sample `{sample.name}` has an input `{name}` that the model has not: it is left out"

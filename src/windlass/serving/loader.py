@@ -1,42 +1,23 @@
 """Loads and unloads models: from a folder to instances in the data plane, one model at a time each."""
 
 import logging
-import os
-import sys
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import windlass
 from windlass._plane import Plane
-from windlass.backends import Instance, LoadContext, Process, find
-from windlass.config import ModelConfig, config_json, normalise, validate
+from windlass.config import normalise
 from windlass.config.ensemble import ensemble_faults, is_ensemble
-from windlass.config.model import backend_name
 from windlass.errors import ModelLoadError, WindlassError, code_prefix
-from windlass.repository import ModelEntry, initial_states, labels, select
-from windlass.repository.layout import model_file
+from windlass.repository import ModelEntry, select
 from windlass.serving import memory
 from windlass.serving.ensembles import Ensembles, ranked
+from windlass.serving.opener import LoadSettings, Opened, Opener
 from windlass.serving.reconcile import Mark, marks, reconcile
 
 log = logging.getLogger("windlass")
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A version that is ready to be put into service."""
-
-    version: int
-    config: ModelConfig
-    instances: Sequence[Instance]
-    load_ns: int
-    labels: Mapping[str, Sequence[str]]
-    files: Mapping[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +30,6 @@ class Served:
     versions: Mapping[int, Mark] = field(default_factory=dict)
     failed: tuple[int, ...] = ()
     folder: object = None
-
-
-@dataclass(frozen=True, slots=True)
-class LoadSettings:
-    """How models are loaded."""
-
-    backends: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    complete: bool = True
-    threads: int = 4
-    retries: int = 0
-    drain_timeout_s: float = 30.0
 
 
 class Loader:
@@ -75,6 +45,7 @@ class Loader:
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._serving: dict[str, Served] = {}
         self._ensembles = Ensembles()
+        self._opener = Opener(plane, settings, self._ensembles)
 
     def load_all(self, entries: Iterable[ModelEntry]) -> list[str]:
         """Load several models at a time, each as far as it can be; returns the names of those that failed.
@@ -134,7 +105,8 @@ class Loader:
         steps = reconcile(served.versions, wanted)
         loaded, failures = self._open_all(entry, steps.load)
         if failures and not (keep_good and not served.versions):
-            self._close(loaded)
+            for opened in loaded:
+                opened.prepared.close()
             loaded = []
         for opened in loaded:
             self._publish(entry.name, opened)
@@ -183,12 +155,12 @@ class Loader:
             raise ModelLoadError(message)
         return wanted
 
-    def _open_all(self, entry: ModelEntry, versions: Sequence[int]) -> tuple[list[Loaded], dict[int, str]]:
+    def _open_all(self, entry: ModelEntry, versions: Sequence[int]) -> tuple[list[Opened], dict[int, str]]:
         loaded, failures = [], {}
         for version in versions:
             self._plane.announce(entry.name, version, "LOADING")
             try:
-                loaded.append(self._open_patiently(entry, version))
+                loaded.append(self._opener.open(entry, version))
             except WindlassError as error:
                 failures[version] = f"{code_prefix(error)}{error.message}"
                 self._explain(entry.name, version, error)
@@ -197,80 +169,22 @@ class Loader:
                 log.exception("model `%s` version %s failed to load", entry.name, version)
         return loaded, failures
 
-    def _open_patiently(self, entry: ModelEntry, version: int) -> Loaded:
-        for left in range(self._settings.retries, 0, -1):
-            try:
-                return self._open(entry, version)
-            except Exception as error:
-                log.warning(
-                    "model `%s` version %s failed to load, %s more to try: %s", entry.name, version, left, error
-                )
-        return self._open(entry, version)
-
-    def _open(self, entry: ModelEntry, version: int) -> Loaded:
-        started = time.perf_counter_ns()
-        written = entry.config or ModelConfig()
-        backend = backend_name(written, entry.name)
-        if not backend:
-            _refuse_faults(normalise(written, entry.name), entry)
-        settings = {**self._settings.backends.get("", {}), **self._settings.backends.get(backend, {})}
-        path, host = entry.versions[version], self._plane.host()
-        context = LoadContext(entry.name, version, entry.path, path, written, settings, host, self._launch)
-        opened = find(backend).open(context)
-        config = normalise(opened.config if self._settings.complete else written, entry.name)
-        config.default_model_filename = config.default_model_filename or model_file(config.backend, path)
-        _refuse_faults(config, entry)
-        if is_ensemble(config):
-            config = self._ensembles.assemble(config)
-        try:
-            self._plane.check_limits(config.SerializeToString())
-        except ValueError as error:
-            raise ModelLoadError(str(error), where=str(entry.config_path)) from None
-        named, files = labels(config, entry.path), initial_states(config, entry.path)
-        instances = opened.instances(config)
-        return Loaded(version, config, instances, time.perf_counter_ns() - started, named, files)
-
-    def _launch(self, name: str, interpreter: str | None) -> Process:
-        """Start a process for an instance. It finds this very package; an environment of its own has it already."""
-        command = [interpreter or sys.executable, "-m", "windlass.serving.worker"]
-        if interpreter:
-            return self._plane.process(name, command, {})
-        path = [os.environ.get("PYTHONPATH", ""), str(Path(windlass.__file__).parent.parent)]
-        return self._plane.process(name, command, {"PYTHONPATH": os.pathsep.join(filter(None, path))})
-
-    def _publish(self, name: str, loaded: Loaded) -> None:
-        config = loaded.config
-        text = config_json(config)
-        self._ensembles.enter(config, loaded.version)
-        self._plane.publish(
-            loaded.version,
-            config.SerializeToString(),
-            text,
-            loaded.instances,
-            loaded.load_ns,
-            labels=loaded.labels,
-            files=loaded.files,
-        )
-        count = len(loaded.instances)
-        kinds = ", ".join(sorted({instance.kind for instance in loaded.instances}))
-        fields = {"model": name, "version": loaded.version, "backend": config.backend, "instances": count}
+    def _publish(self, name: str, opened: Opened) -> None:
+        self._ensembles.enter(opened.config, opened.version)
+        self._plane.publish(opened.prepared)
+        count, backend = len(opened.kinds), opened.config.backend
+        fields = {"model": name, "version": opened.version, "backend": backend, "instances": count}
         log.info(
             "loaded `%s` version %s: %s, %s %s on %s, %.2f s",
             name,
-            loaded.version,
-            config.backend,
+            opened.version,
+            backend,
             count,
             "instance" if count == 1 else "instances",
-            kinds,
-            loaded.load_ns / 1e9,
+            ", ".join(sorted(set(opened.kinds))),
+            opened.took_s,
             extra={"fields": fields},
         )
-
-    @staticmethod
-    def _close(loaded: Sequence[Loaded]) -> None:
-        for version in loaded:
-            for instance in version.instances:
-                instance.close()
 
     def _explain(self, name: str, version: int, error: WindlassError) -> None:
         hint = f" (hint: {error.hint})" if error.hint else ""
@@ -330,13 +244,6 @@ class Loader:
         return {
             name: tuple(sorted(served.versions)) for name, served in sorted(self._serving.items()) if served.versions
         }
-
-
-def _refuse_faults(config: ModelConfig, entry: ModelEntry) -> None:
-    """Raise ``ModelLoadError`` with everything that is wrong with a configuration."""
-    errors = [finding for finding in validate(config, str(entry.config_path)) if finding.severity == "error"]
-    if errors:
-        raise ModelLoadError("; ".join(finding.message for finding in errors), where=str(entry.config_path))
 
 
 def _summary(name: str, failures: Mapping[int, str]) -> str:

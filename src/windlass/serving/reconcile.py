@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from windlass.repository import ModelEntry
+from windlass.repository import ModelEntry, tensor_paths
 
 # The configuration, and when and how large every file of a version was: equal means that nothing changed.
 Mark = tuple[bytes, tuple[tuple[str, int, int], ...]]
@@ -36,8 +36,10 @@ def marks(entry: ModelEntry, versions: Iterable[int]) -> dict[int, Mark]:
 
 def _beside(entry: ModelEntry) -> list[Path]:
     """Return the files of a model that its configuration names and that are in no version."""
-    outputs = entry.config.output if entry.config else ()
-    return [entry.path / output.label_filename for output in outputs if output.label_filename]
+    if entry.config is None:
+        return []
+    named = [output.label_filename for output in entry.config.output if output.label_filename]
+    return [entry.path / path for path in (*named, *tensor_paths(entry.config))]
 
 
 def _inside(folder: Path) -> list[Path]:

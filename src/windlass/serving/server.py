@@ -16,7 +16,8 @@ from windlass.serving.control import Control
 from windlass.serving.ensembles import with_steps
 from windlass.serving.grpc import GrpcSettings
 from windlass.serving.limits import ResourceLimit
-from windlass.serving.loader import Loader, LoadSettings
+from windlass.serving.loader import Loader
+from windlass.serving.opener import LoadSettings
 from windlass.serving.poller import Poller
 
 log = logging.getLogger("windlass")

@@ -29,6 +29,7 @@ use lane::{Lane, Pick};
 use open::{Progress, Sequence};
 use slots::{Slot, Slots};
 
+pub(crate) use control::inject;
 pub(crate) use memory::Memory;
 
 /// Longest correlation id that is a text.

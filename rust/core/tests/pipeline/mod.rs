@@ -144,7 +144,7 @@ fn config(name: &str, inputs: &[&str], outputs: &[&str]) -> ModelConfig {
     }
 }
 
-struct Nobody;
+pub(crate) struct Nobody;
 
 impl Control for Nobody {
     fn load(&self, _model: &str, _parameters: Vec<(String, ControlParameter)>) -> Result<()> {
