@@ -4,23 +4,20 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{fmt, io};
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::cache::Cache;
-use crate::catalog::{Catalog, IndexEntry, State};
+use crate::catalog::{Catalog, IndexEntry};
 use crate::control::{Control, ControlParameter};
 use crate::crew::Crew;
 use crate::error::{Code, Error, Result};
 use crate::frontend::tls::Tls;
 use crate::frontend::{Door, Stop, grpc, http};
 use crate::host::Host;
-use crate::instance::Executor;
-use crate::isolated::link::link;
-use crate::isolated::process::{Launch, Process};
 use crate::limiter::RateLimiter;
 use crate::local_host::LocalHost;
 use crate::log::Log;
@@ -29,12 +26,12 @@ use crate::model::Model;
 use crate::reactor::Reactor;
 pub use crate::settings::Settings;
 use crate::shared_memory::Regions;
-use crate::spec::{Files, Spec};
 use crate::statistics::Totals;
 use crate::tensor::Name;
 use crate::trace::Tracing;
 
 mod observed;
+mod versions;
 
 /// What the server calls itself able to do, in the order clients know.
 const EXTENSIONS: &[&str] = &[
@@ -162,105 +159,6 @@ impl Plane {
     /// Loading at start-up is over: the server may call itself ready.
     pub fn start(&self) {
         self.phase.fetch_max(Phase::Ready as u8, Ordering::AcqRel);
-    }
-
-    /// Makes a version of its instances, and has these warm up. An ensemble has no instances. `files` are those that the configuration
-    /// names. Blocks.
-    ///
-    /// # Errors
-    /// `INVALID_ARG` for an ensemble without steps, and for warm-up requests that fail: the instances are closed then.
-    pub fn prepare(
-        &self,
-        spec: Arc<Spec>,
-        instances: Vec<Executor>,
-        load_time: Duration,
-        files: &Files,
-    ) -> Result<Model> {
-        let started = Instant::now();
-        let mut model = if spec.is_ensemble() {
-            Model::ensemble(spec, Arc::downgrade(&self.catalog), load_time)?
-        } else {
-            Model::new(spec, instances, load_time, &self.home, self.limiter.as_ref())
-        };
-        if let Err(error) = model.warm_up(files) {
-            model.settle(Duration::ZERO);
-            return Err(error);
-        }
-        model.load_time = load_time + started.elapsed();
-        Ok(match &self.cache {
-            Some(cache) => model.with_cache(cache),
-            None => model,
-        })
-    }
-
-    /// Puts a version in service. One of the same number that was there before answers what it has, and is closed.
-    pub fn enter(&self, model: Model) {
-        if let Some(old) = self.catalog.publish(Arc::new(model)) {
-            old.stop();
-            old.settle(Duration::from_secs(60));
-        }
-    }
-
-    /// Makes a version of its instances and puts it in service at once.
-    ///
-    /// # Errors
-    /// As `prepare`.
-    pub fn publish(&self, spec: Arc<Spec>, instances: Vec<Executor>, load_time: Duration) -> Result<()> {
-        self.enter(self.prepare(spec, instances, load_time, &Files::new())?);
-        Ok(())
-    }
-
-    /// What instances of all models share, where that is limited.
-    pub fn limiter(&self) -> Option<&RateLimiter> {
-        self.limiter.as_deref()
-    }
-
-    /// Starts a process for an instance whose model is to be loaded there.
-    ///
-    /// # Errors
-    /// When there is no such program, or no process or memory to be had.
-    pub fn process(self: &Arc<Self>, launch: Launch) -> io::Result<Process> {
-        Process::start(launch, self.host(), Arc::clone(&self.control))
-    }
-
-    /// Takes over the process of an instance whose model is loaded, to be published.
-    ///
-    /// # Errors
-    /// `UNAVAILABLE` when the network threads do not run: they talk to it.
-    pub fn adopt(&self, process: Process, spec: &Spec) -> Result<Executor> {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let crews = running.as_ref().map_or(&[][..], |running| &running.crews);
-        let turn = self.adopted.fetch_add(1, Ordering::Relaxed);
-        let Some(crew) = crews.get(turn % crews.len().max(1)) else {
-            return Err(Error::unavailable("the server does not listen: no process can be talked to"));
-        };
-        let _context = crew.handle().enter();
-        let (catalog, tracing) = (Arc::downgrade(&self.catalog), Arc::clone(&self.tracing));
-        let (link, conversation) = link(process, spec, catalog, tracing, Arc::clone(&crew.reactor));
-        crew.handle().spawn(conversation.run());
-        Ok(Executor::Remote(Arc::new(link)))
-    }
-
-    /// Notes the state of something that is not in service.
-    pub fn announce(&self, name: &str, version: Option<i64>, state: State, reason: &str) {
-        self.catalog.announce(name, version, state, reason);
-    }
-
-    /// Takes a version out of service, waits until it has answered what it has, and closes it. Blocks. False when time ran out.
-    pub fn retire(&self, name: &str, version: i64, timeout: Duration, reason: &str) -> bool {
-        let Some(model) = self.catalog.withdraw(name, version) else { return true };
-        model.stop();
-        let settled = model.settle(timeout);
-        self.catalog.announce(name, Some(version), State::Unavailable, reason);
-        settled
-    }
-
-    /// Strikes a model out of the index; what was in service of it is closed.
-    pub fn forget(&self, name: &str) {
-        for model in self.catalog.forget(name) {
-            model.stop();
-            model.settle(Duration::ZERO);
-        }
     }
 
     /// Unready at once; no new connections; waits for what is in flight. Blocks. False when time ran out.
