@@ -1,6 +1,7 @@
 """What is asked of models that stream: over `generate`, `generate_stream` and one gRPC stream, alone and several at once."""
 
 import json
+import math
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,10 @@ def generate_cases() -> list[Rest]:
         Rest("generate, version 9", "POST", "/v2/models/sees/versions/9/generate", b'{"text":"a"}'),
         Rest("generate_stream, version 9", "POST", "/v2/models/sees/versions/9/generate_stream", b'{"text":"a"}'),
         Rest("generate, version x", "POST", "/v2/models/sees/versions/x/generate", b'{"text":"a"}'),
+        *[
+            Rest(f"statistics of {model}", "GET", f"/v2/models/{model}/stats")
+            for model in ("sees", "returns", "half", "clashes", "raises")
+        ],
         Rest("generate and more", "POST", "/v2/models/sees/generate/more", b'{"text":"a"}'),
     ]
 
@@ -117,6 +122,8 @@ def _answered() -> list[_Case]:
         _case("every type", "returns", BOOL=[True], UINT8=[255], UINT64=[2**64 - 1], INT8=[-128], INT64=[-(2**63)], FP32=[0.1], FP64=[0.1], STRING=["ä"]),
         _case("every type as lists", "returns", BOOL=[True, False], UINT8=[0, 255], INT64=[1, 2], FP32=[1, 2.5], FP64=[1e300, -0.0], STRING=['"', "\\"]),
         _case("nothing in a list", "returns", FP32=[]),
+        _case("no numbers", "returns", FP32=[math.nan, math.inf, -math.inf], FP64=math.nan),
+        _case("large and small", "returns", FP32=[1e-30, 16777217], FP64=[1e-300, 123456789.125, 5e-324]),
         _case("an output in half precision", "half", HALF="a"),
         _case("names that clash", "clashes", ID="an id", MODEL_NAME="a name", ZEBRA="a zebra"),
         _case("names that clash with an id", "clashes", ID="an id", MODEL_NAME="a name", ZEBRA="a zebra", id="seven"),
@@ -130,6 +137,7 @@ def _malformed() -> list[_Case]:
         "an empty body": b"", "a brace": b"{", "letters": b"abc", "a list": b"[]", "a text": b'"x"', "a number": b"7", "null": b"null",
         "more behind": b'{"text":"a"}x', "twice": b'{"text":"a","text":"b"}', "a parameter twice": b'{"text":"a","n":1,"n":2}',
         "no unicode": b'{"text":"\xff"}', "a lone surrogate": b'{"text":"\\ud800"}', "spaces": b' \n{ "text" : "a" } \t',
+        "exponents": b'{"fraction":[1e-7,1E+20]}',
         "NaN": b'{"fraction":NaN}', "infinity": b'{"fraction":[Inf,-Inf]}',
     }  # fmt: skip
     good = b'{"text":"a"}'
@@ -159,6 +167,8 @@ SCRIPTS: dict[str, list[str]] = {
     "an error between answers": ["a", "fail:INTERNAL=no", "b"],
     "an error at the end": ["a", "lastfail:UNSUPPORTED=no"],
     "an answer without outputs": ["empty", "a"],
+    "odd characters": ["odd:zero", "odd:emoji", "odd:control"],
+    "no unicode": ["odd:latin", "odd:cut"],
     "fifty answers": [f"word {n}" for n in range(50)],
     "the model raises": ["raise"],
 }

@@ -45,6 +45,9 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 
+ODD = {"latin": b"caf\\xe9", "zero": b"a\\0b", "emoji": "\U0001f600".encode(), "control": b"\\x01\\t\\x7f", "cut": b"\\xe2\\x82"}
+
+
 def said(word):
     return pb_utils.InferenceResponse([pb_utils.Tensor("SAID", np.array([word], dtype=object))])
 
@@ -77,6 +80,8 @@ class TritonPythonModel:
             elif kind == "lastfail":
                 sender.send(failure(rest), flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
                 return
+            elif kind == "odd":
+                sender.send(said(ODD[rest]))
             elif kind == "empty":
                 sender.send(pb_utils.InferenceResponse([]))
             elif kind not in ("thread",):
