@@ -293,7 +293,7 @@ def examples() -> list[str]:
     [
         (0, {"x": np.ones((2, 16), np.float32)}, [[2.0] * 16] * 2),
         (1, {"text": texts("a", "b")}, [["A!"], ["B!"]]),
-        (2, {"ids": np.array([1, 0])}, [[1.0] * 128, [0.0] * 128]),
+        (3, {"ids": np.array([1, 0])}, [[1.0] * 128, [0.0] * 128]),
     ],
 )
 def test_the_examples_of_the_documentation_run(version, make_request, number, inputs, expected):
@@ -305,3 +305,26 @@ def test_the_examples_of_the_documentation_run(version, make_request, number, in
     outputs = instance.execute_each([make_request(inputs)])[0] if instance.per_request else instance.execute(inputs)
 
     assert outputs["output"].tolist() == expected
+
+
+class Answers:
+    """Keeps what a model sends to its client."""
+
+    def __init__(self):
+        self.sent = []
+
+    def send(self, outputs=None, error=None, parameters=None, last=False):
+        self.sent.append(error or (outputs["output"].tolist() if outputs else None))
+
+    def is_cancelled(self):
+        return False
+
+
+def test_the_example_of_a_generator_runs(version, make_request):
+    version.write("from collections.abc import Iterator\nimport windlass\n\n" + examples()[2])
+    (instance,) = version.load("python", "instance_group { kind: KIND_CPU }")
+    request = make_request({"to": np.array([3])})
+    request.responder = Answers()
+
+    assert instance.execute_each([request]) == [None]
+    assert request.responder.sent == [[0], [1], [2], None]

@@ -7,6 +7,7 @@ called for each row. Instead of ``str`` also ``bytes``, ``int`` (INT64), ``float
 
 import inspect
 import typing
+from collections import abc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -17,6 +18,9 @@ from windlass.config.datatypes import BY_WIRE, of_array
 from windlass.errors import ConfigError
 
 Array = np.ndarray[Any, Any]
+
+# What generators are annotated with.
+_STREAMS = (abc.Iterator, abc.Iterable, abc.Generator, abc.AsyncIterator, abc.AsyncIterable, abc.AsyncGenerator)
 
 _PYTHON_TYPES = {str: "BYTES", bytes: "BYTES", int: "INT64", float: "FP64", bool: "BOOL"}
 
@@ -75,8 +79,10 @@ def arguments(function: Callable[..., Any]) -> list[Value]:
 
 
 def results(function: Callable[..., Any]) -> list[Value]:
-    """Return what a function returns: one value called ``output``, or those of a dictionary by their keys."""
+    """Return what a function returns or yields: one value called ``output``, or those of a dictionary by their keys."""
     returned = _hints(function).get("return")
+    if typing.get_origin(returned) in _STREAMS:
+        returned = typing.get_args(returned)[0]
     if isinstance(returned, Mapping):
         return [_value(name, hint) for name, hint in returned.items()]
     if typing.is_typeddict(returned):

@@ -21,6 +21,15 @@ result has as many rows. A function that takes a plain ``str`` or ``float`` is c
     def shout(text: str, times: int = 1) -> str:
         return text.upper() + "!" * times
 
+A generator streams: each value it yields is an answer of its own, sent at once. Its model is decoupled.
+
+    @windlass.model
+    def count(to: int) -> Iterator[int]:
+        yield from range(to)
+
+An instance runs one generator at a time; those of an ``async def`` run beside each other. A generator whose client
+went away is closed at its next ``yield``, so that ``finally`` is the place to clean up.
+
 A class is made once for each instance when the model is loaded, the place to read weights; its ``__call__`` takes
 the requests, and its ``close()``, if there is one, is called at the end:
 
@@ -41,10 +50,11 @@ from typing import Any, TypeVar, cast, overload
 
 from windlass.backends import cuda
 from windlass.backends.backend import Instance, LoadContext
-from windlass.backends.placement import placements
+from windlass.backends.placement import Placement, placements
 from windlass.backends.python.annotations import Tensor, Value, arguments, results
 from windlass.backends.python.function_instance import BatchInstance, Contract, RowInstance
 from windlass.backends.python.model_file import ModelFile
+from windlass.backends.python.stream_instance import ConcurrentStreamInstance, StreamInstance
 from windlass.config import ModelConfig, as_executed
 from windlass.config.datatypes import BY_WIRE
 from windlass.errors import BackendError
@@ -114,6 +124,8 @@ class FunctionModel:
         function: Callable[..., Any] = target
         if inspect.isclass(target):
             function = target.__call__
+        self._streams = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+        self._concurrent = inspect.isasyncgenfunction(function)
         try:
             self._takes, self._returns = arguments(function), results(function)
         except Exception as error:  # annotations are expressions of the user's
@@ -124,7 +136,9 @@ class FunctionModel:
         full = ModelConfig()
         full.CopyFrom(config)
         full.max_batch_size = full.max_batch_size or self._mark.max_batch_size
-        if full.max_batch_size > 1 and not full.WhichOneof("scheduling_choice"):
+        if self._streams:
+            full.model_transaction_policy.decoupled = True
+        elif full.max_batch_size > 1 and not full.WhichOneof("scheduling_choice"):
             full.dynamic_batching.max_queue_delay_microseconds = self._mark.max_queue_delay_us
             full.dynamic_batching.preferred_batch_size.extend(self._mark.preferred_batch_sizes)
         names = {value.name for value in self._takes}
@@ -157,9 +171,15 @@ class FunctionModel:
 
     def instances(self, config: ModelConfig, only: int | None = None) -> Sequence[Instance]:
         """Make one object of a class for each instance, or for one of them; a function is the same for all."""
-        kind = RowInstance if self._by_row else BatchInstance
         contract = Contract(self._takes, config, self._file)
-        return [kind(place, self._function(), contract) for place in placements(config, cuda.device_count, only)]
+        return [self._instance(place, contract) for place in placements(config, cuda.device_count, only)]
+
+    def _instance(self, place: Placement, contract: Contract) -> Instance:
+        if self._streams:
+            stream = ConcurrentStreamInstance if self._concurrent else StreamInstance
+            return stream(place, self._function(), contract, by_row=self._by_row)
+        kind = RowInstance if self._by_row else BatchInstance
+        return kind(place, self._function(), contract)
 
     def _function(self) -> Callable[..., Any]:
         if not inspect.isclass(self._target):
