@@ -97,6 +97,37 @@ def test_resources_are_limited_as_tritonserver_is_told():
             settings(f"--rate-limit-resource={text}")
 
 
+def test_traces_are_set_up_in_either_way():
+    assert settings("--trace-config", "level=TIMESTAMPS", "--trace-config=triton,file=t.json").trace_config == (
+        "level=TIMESTAMPS",
+        "triton,file=t.json",
+    )
+    assert settings("--trace-level=OFF", "--trace-log-frequency=2", "--trace-config=rate=1").trace_config == (
+        "level=OFF",
+        "triton,log-frequency=2",
+        "rate=1",
+    )
+
+
+@pytest.mark.parametrize(("word", "level"), [("2", 2), ("true", 1), ("false", 0)])
+def test_the_log_is_set_up(word, level):
+    given = settings(f"--log-verbose={word}", "--log-info=false", "--log-file=/tmp/x", "--log-format=ISO8601")
+    assert (given.log_verbose, given.log_info, given.log_file, given.log_format) == (level, False, "/tmp/x", "ISO8601")
+    with pytest.raises(click.BadParameter, match="expected a number that is not negative, got `-1`"):
+        settings("--log-verbose=-1")
+
+
+def test_doors_are_told_what_to_forward_and_whom_to_refuse():
+    given = settings(
+        "--http-header-forward-pattern=x-.*", "--grpc-header-forward-pattern", "y-.*",
+        "--http-restricted-api=health,metadata:key=value", "--http-restricted-api=trace:key=value",
+        "--grpc-restricted-protocol=inference:key=value",
+    )  # fmt: skip
+    assert (given.http_header_forward_pattern, given.grpc_header_forward_pattern) == ("x-.*", "y-.*")
+    assert given.http_restricted_api == ("health,metadata:key=value", "trace:key=value")
+    assert given.grpc_restricted_protocol == ("inference:key=value",)
+
+
 def test_both_spellings_of_values_mean_the_same():
     assert settings("--http-port=81", "--id=x") == settings("--http-port", "81", "--id", "x")
 

@@ -28,7 +28,7 @@ def _serve(**values: Any) -> None:
     paths = repositories(values)
     from windlass.serving import logs, memory
 
-    logs.configure(as_json=values["json_logs"])
+    logs.configure(as_json=values["json_logs"], file=values["log_file"])
     settings: dict[str, object] = {}
     for section in SECTIONS:
         settings |= section.settings(values)

@@ -5,6 +5,8 @@ import logging
 import sys
 import time
 
+from windlass.errors import ServerError
+
 _NAMES = {"WARNING": "WARN"}
 
 
@@ -79,7 +81,10 @@ def _message(formatter: logging.Formatter, record: logging.LogRecord) -> str:
 
 def configure(*, as_json: bool = False, file: str = "") -> None:
     """Send windlass' log to a file, or to stderr. Called once, by whoever owns the process."""
-    handler = logging.FileHandler(file) if file else logging.StreamHandler(sys.stderr)
+    try:
+        handler = logging.FileHandler(file) if file else logging.StreamHandler(sys.stderr)
+    except OSError as error:
+        raise ServerError(f"the log cannot be written to `{file}`: {error.strerror}") from None
     handler.setFormatter(JsonFormatter() if as_json else PlainFormatter())
     logger = logging.getLogger("windlass")
     logger.handlers[:] = [handler]

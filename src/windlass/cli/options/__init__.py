@@ -6,10 +6,12 @@ from windlass.cli.options import (
     control,
     grpc,
     limits,
+    logs,
     metrics,
     repository,
     rest,
     server,
+    trace,
     tritonserver,
 )
 from windlass.cli.options.option import Section
@@ -21,6 +23,8 @@ SECTIONS: tuple[Section, ...] = (
     rest.SECTION,
     grpc.SECTION,
     metrics.SECTION,
+    logs.SECTION,
+    trace.SECTION,
     backends.SECTION,
     cache.SECTION,
     limits.SECTION,

@@ -58,6 +58,18 @@ OPTIONS = (
     option("--grpc-server-cert", type=_FILE, metavar="FILE", help="The server's certificate, in PEM."),
     option("--grpc-server-key", type=_FILE, metavar="FILE", help="The key that belongs to it, in PEM."),
     option("--grpc-root-cert", type=_FILE, metavar="FILE", help="Issuers of the clients' certificates, in PEM."),
+    option(
+        "--grpc-header-forward-pattern",
+        default="",
+        metavar="REGEX",
+        help="Metadata whose key holds a match becomes parameters of the request.",
+    ),
+    option(
+        "--grpc-restricted-protocol",
+        multiple=True,
+        metavar="CATEGORY,...:KEY=VALUE",
+        help="Operations for those only who send `triton-grpc-protocol-KEY` with their call; categories as for REST.",
+    ),
 )
 
 
@@ -69,6 +81,8 @@ def settings(values: Values) -> Settings:
         "grpc_port": values["grpc_port"] if values["allow_grpc"] else None,
         "grpc_address": values["grpc_address"],
         "reuse_grpc_port": values["reuse_grpc_port"],
+        "grpc_header_forward_pattern": values["grpc_header_forward_pattern"],
+        "grpc_restricted_protocol": values["grpc_restricted_protocol"],
         "grpc": GrpcSettings(
             keepalive_time_ms=values["grpc_keepalive_time"],
             keepalive_timeout_ms=values["grpc_keepalive_timeout"],

@@ -1,4 +1,4 @@
-"""REST: where it listens and what it takes."""
+"""REST: where it listens, what it takes, and from whom."""
 
 import click
 
@@ -24,6 +24,19 @@ OPTIONS = (
         metavar="BYTES",
         help="Largest REST body.",
     ),
+    option(
+        "--http-header-forward-pattern",
+        default="",
+        metavar="REGEX",
+        help="Headers whose name holds a match become parameters of the request.",
+    ),
+    option(
+        "--http-restricted-api",
+        multiple=True,
+        metavar="CATEGORY,...:HEADER=VALUE",
+        help="Operations for those only who send the header: health, metadata, inference, shared-memory, model-config, "
+        "model-repository, statistics, trace, logging.",
+    ),
 )
 
 
@@ -34,6 +47,8 @@ def settings(values: Values) -> Settings:
         "http_address": values["http_address"],
         "reuse_http_port": values["reuse_http_port"],
         "http_max_input_bytes": values["http_max_input_size"],
+        "http_header_forward_pattern": values["http_header_forward_pattern"],
+        "http_restricted_api": values["http_restricted_api"],
     }
 
 

@@ -1,4 +1,4 @@
-"""The server as a whole: its name, its threads, how it starts and ends, its log."""
+"""The server as a whole: its name, its threads, how it starts and ends."""
 
 import os
 
@@ -32,7 +32,6 @@ OPTIONS = (
         metavar="SECONDS",
         help="How long to finish what is in flight.",
     ),
-    BooleanOption("--json-logs", default=False, help="Log JSON, one object a line."),
 )
 
 

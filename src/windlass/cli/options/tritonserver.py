@@ -34,15 +34,8 @@ NO_EFFECT = {
     "--grpc-http2-min-recv-ping-interval-without-data": "no client is turned away for its pings",
     "--grpc-http2-max-ping-strikes": "no client is turned away for its pings",
     **dict.fromkeys(
-        ("--log-verbose", "--log-info", "--log-warning", "--log-error", "--log-format", "--log-file"),
-        "the log cannot be set by this version",
-    ),
-    **dict.fromkeys(
         ("--allow-gpu-metrics", "--allow-cpu-metrics", "--metrics-interval-ms", "--metrics-config"),
         "metrics cannot be chosen by this version",
-    ),
-    **dict.fromkeys(
-        ("--trace-rate", "--trace-count", "--trace-log-frequency"), "traces are not offered by this version"
     ),
     "--grpc-infer-response-compression-level": "answers are compressed where the question was",
     "--grpc-http2-max-pings-without-data": "pings are few: --grpc-keepalive-time says how often they are sent",
@@ -57,13 +50,6 @@ NO_EFFECT = {
 # What is refused, and what to do instead. A truth value that says no asks for nothing and is accepted.
 REFUSED = {
     "--model-namespacing": "give models in different repositories different names",
-    "--trace-config": "traces are not offered by this version",
-    "--trace-file": "traces are not offered by this version",
-    "--trace-level": "traces are not offered by this version",
-    "--http-restricted-api": "restrict paths in a proxy in front",
-    "--grpc-restricted-protocol": "restrict methods in a proxy in front",
-    "--http-header-forward-pattern": "headers are not passed on to models by this version",
-    "--grpc-header-forward-pattern": "headers are not passed on to models by this version",
     "--allow-sagemaker": "serve the protocol itself: SageMaker's container API is not offered",
     "--allow-vertex-ai": "serve the protocol itself: Vertex AI's container API is not offered",
 }

@@ -14,6 +14,7 @@ use crate::frontend::outputs::OutputForms;
 use crate::pending::Pending;
 use crate::request::Response;
 use crate::spec::Spec;
+use crate::trace::Trace;
 
 /// Answers that one request may give while others have news too.
 const IN_A_ROW: usize = 64;
@@ -29,6 +30,7 @@ pub(super) struct Asked {
     pub(super) empty_final: bool,
     /// How it wants its outputs.
     pub(super) forms: OutputForms,
+    pub(super) trace: Option<Arc<Trace>>,
 }
 
 /// One answer to one of the requests.
@@ -137,6 +139,14 @@ impl Flight {
 }
 
 impl Told {
+    /// The trace of its request.
+    pub(super) fn trace(&self) -> Option<Arc<Trace>> {
+        match self {
+            Self::Refused { .. } => None,
+            Self::Answered { asked, .. } => asked.trace.clone(),
+        }
+    }
+
     fn is_last(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::Answered { last: true, .. })
     }

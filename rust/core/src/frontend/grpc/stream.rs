@@ -33,6 +33,7 @@ use crate::proto::inference::infer_parameter::ParameterChoice;
 use crate::proto::inference::{ModelInferRequest, ModelInferResponse, ModelStreamInferResponse};
 use crate::request::{Parameter, Response as Answer};
 use crate::spec::Spec;
+use crate::trace::{Event, Trace};
 
 pub(super) const PATH: &str = "/inference.GRPCInferenceService/ModelStreamInfer";
 
@@ -186,6 +187,7 @@ impl Conversation {
             empty_final: message.parameters.get(EMPTY_FINAL).and_then(|value| value.parameter_choice.as_ref())
                 == Some(&ParameterChoice::BoolParam(true)),
             forms: OutputForms::default(),
+            trace: None,
         };
         match crowd.and_then(|()| self.submit(&mut asked, message)) {
             Ok((spec, pending)) => self.flights.start(asked, spec, pending),
@@ -200,6 +202,7 @@ impl Conversation {
         asked.forms = forms;
         let now = self.door.plane.tracing().time();
         self.door.accept(&mut request, &model.spec.model, (Way::Grpc, &self.headers), now.zip(now))?;
+        asked.trace.clone_from(&request.trace);
         Ok((Arc::clone(&model.spec), model.submit(request, &self.door.reactor)?))
     }
 
@@ -208,7 +211,12 @@ impl Conversation {
         while self.outbox.length() < ENOUGH_BYTES {
             match self.flights.poll_next(context) {
                 Poll::Pending => return true,
-                Poll::Ready(told) => self.tell(told),
+                Poll::Ready(told) => {
+                    let trace = told.trace();
+                    note(trace.as_ref(), Event::GrpcSendStart);
+                    self.tell(told);
+                    note(trace.as_ref(), Event::GrpcSendEnd);
+                }
             }
         }
         false
@@ -285,6 +293,12 @@ impl Conversation {
     fn fail(&mut self, refusal: Refusal) {
         self.interrupt(refusal);
         self.flights = Flights::default();
+    }
+}
+
+fn note(trace: Option<&Arc<Trace>>, event: Event) {
+    if let Some(trace) = trace {
+        trace.note(event);
     }
 }
 
