@@ -16,6 +16,10 @@ use crate::request::Response;
 use crate::spec::Spec;
 use crate::trace::Trace;
 
+/// Requests of one stream on their way, and what they came with; further ones wait at the client.
+const MAX_FLYING: usize = 4096;
+const MAX_FLYING_BYTES: usize = 1 << 30;
+
 /// Answers that one request may give while others have news too.
 const IN_A_ROW: usize = 64;
 
@@ -31,6 +35,8 @@ pub(super) struct Asked {
     /// How it wants its outputs.
     pub(super) forms: OutputForms,
     pub(super) trace: Option<Arc<Trace>>,
+    /// What it came with.
+    pub(super) bytes: usize,
 }
 
 /// One answer to one of the requests.
@@ -48,6 +54,8 @@ pub(super) struct Flights {
     /// By number.
     flying: HashMap<u64, Flight>,
     count: u64,
+    /// What they came with.
+    bytes: usize,
     /// Those whose answers leave in this order.
     line: VecDeque<u64>,
     /// Answers that wait for their place in the line.
@@ -73,6 +81,7 @@ impl Flights {
         }
         let bell = Arc::new(Bell { number, rung: AtomicBool::new(true), bells: Arc::clone(&self.bells) });
         self.bells.lock().rung.push_back(number);
+        self.bytes += asked.bytes;
         self.flying.insert(number, Flight { asked: Arc::new(asked), spec, pending, bell });
     }
 
@@ -86,6 +95,11 @@ impl Flights {
     /// How many are not yet answered for good.
     pub(super) fn len(&self) -> usize {
         self.flying.len() + self.waiting.len()
+    }
+
+    /// Whether another request may be taken.
+    pub(super) fn has_room(&self) -> bool {
+        self.len() < MAX_FLYING && self.bytes < MAX_FLYING_BYTES
     }
 
     /// The next answer that may leave.
@@ -103,6 +117,7 @@ impl Flights {
             let Poll::Ready(told) = flight.poll() else { continue };
             let (last, decoupled) = (told.is_last(), flight.spec.decoupled);
             if last {
+                self.bytes -= flight.asked.bytes;
                 self.flying.remove(&number);
             } else if given < IN_A_ROW {
                 self.current = Some((number, given + 1));

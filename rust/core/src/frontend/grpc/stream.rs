@@ -44,8 +44,6 @@ const FINAL: &str = "triton_final_response";
 /// The header of a client that wants the first failure of a model to be the stream's.
 const STRICT: &str = "triton_grpc_error";
 
-/// Requests of one stream in flight; further ones wait at the client.
-const MAX_IN_FLIGHT: usize = 4096;
 /// Requests that are read before others get their turn.
 const READ_AT_ONCE: usize = 256;
 /// While so much waits to be sent, no further answers are taken from the models.
@@ -134,7 +132,7 @@ impl Conversation {
             if self.outbox.length() > 0 {
                 return Poll::Pending;
             }
-            if emptied && !(full && self.flights.len() < MAX_IN_FLIGHT) {
+            if emptied && !(full && self.flights.has_room()) {
                 break;
             }
         }
@@ -155,7 +153,7 @@ impl Conversation {
     fn take_in(&mut self, context: &mut Context<'_>) -> bool {
         for _ in 0..READ_AT_ONCE {
             let Some(inbox) = &mut self.inbox else { return false };
-            if self.flights.len() >= MAX_IN_FLIGHT {
+            if !self.flights.has_room() {
                 return true;
             }
             let asked = match inbox.poll_next(context) {
@@ -177,7 +175,7 @@ impl Conversation {
 
     /// Asks a model. What is wrong with the request is told in the stream; what is no request at all ends it.
     fn ask(&mut self, message: Bytes) -> std::result::Result<(), Refusal> {
-        let crowd = refuse_crowd(&message);
+        let (crowd, bytes) = (refuse_crowd(&message), message.len());
         let mut message: ModelInferRequest = service::decode(message)?;
         let id = message.id.clone();
         let mut asked = Asked {
@@ -188,6 +186,7 @@ impl Conversation {
                 == Some(&ParameterChoice::BoolParam(true)),
             forms: OutputForms::default(),
             trace: None,
+            bytes,
         };
         match crowd.and_then(|()| self.submit(&mut asked, message)) {
             Ok((spec, pending)) => self.flights.start(asked, spec, pending),

@@ -69,6 +69,27 @@ fn single_answers_leave_in_the_order_of_the_questions() {
 }
 
 #[test]
+fn there_is_room_for_so_many_requests_of_such_a_size() {
+    let mut flights = Flights::default();
+    for _ in 0..MAX_FLYING {
+        assert!(flights.has_room());
+        flights.refuse(String::new(), Error::invalid("no"));
+    }
+    assert!(!flights.has_room());
+    assert!(now(&mut flights).is_some() && flights.has_room());
+
+    let mut flights = Flights::default();
+    for _ in 0..2 {
+        assert!(flights.has_room());
+        let pending = Pending::answered(Ok(response("large")));
+        flights.start(Asked { bytes: MAX_FLYING_BYTES / 2, ..Asked::default() }, spec(false), pending);
+    }
+    assert!(!flights.has_room());
+    assert_eq!(now(&mut flights), told("large", true));
+    assert!(flights.has_room());
+}
+
+#[test]
 fn decoupled_answers_wait_for_nobody() {
     let mut flights = Flights::default();
     let _slow = asked(&mut flights, "slow", false);
