@@ -2,6 +2,7 @@
 
 import datetime
 import ipaddress
+import queue
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,10 +68,14 @@ def serve(repository, tls: GrpcTls) -> windlass.Server:
     return windlass.Server(repository.path, http_port=None, metrics_port=None, grpc_port=0, grpc=GrpcSettings(tls=tls))
 
 
+def row(*values: float) -> triton.InferInput:
+    given = triton.InferInput("INPUT0", [1, len(values)], "FP32")
+    given.set_data_from_numpy(np.array([values], np.float32))
+    return given
+
+
 def infer(client: triton.InferenceServerClient) -> list[float]:
-    values = triton.InferInput("INPUT0", [1, 2], "FP32")
-    values.set_data_from_numpy(np.array([[1.5, 2.5]], np.float32))
-    return client.infer("identity", [values], client_timeout=20).as_numpy("OUTPUT0")[0].tolist()
+    return client.infer("identity", [row(1.5, 2.5)], client_timeout=20).as_numpy("OUTPUT0")[0].tolist()
 
 
 def test_clients_that_trust_the_issuer_are_served(repository, authority, house):
@@ -79,6 +84,22 @@ def test_clients_that_trust_the_issuer_are_served(repository, authority, house):
             server.url("grpc"), ssl=True, root_certificates=str(authority.certificate)
         )
         assert infer(client) == [1.5, 2.5]
+
+
+def test_streams_go_through_it_in_their_order(repository, authority, house):
+    with serve(repository, GrpcTls(house.certificate, house.key)) as server:
+        client = triton.InferenceServerClient(
+            server.url("grpc"), ssl=True, root_certificates=str(authority.certificate)
+        )
+        answers: queue.Queue[triton.InferResult] = queue.Queue()
+        client.start_stream(lambda result, error: answers.put(result or error))
+        sizes = [1, 100_000, 3, 500_000]
+
+        for size in sizes:
+            client.async_stream_infer("identity", [row(*range(size))])
+
+        assert [answers.get(timeout=20).as_numpy("OUTPUT0").size for _ in sizes] == sizes
+        client.close()
 
 
 def test_clients_without_tls_are_not_heard_and_harm_nobody(repository, authority, house):
