@@ -3,11 +3,12 @@
 Runs where ``make oracle`` has installed the real server; says so and skips elsewhere.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from oracle import cases, configurations, meant, models, repository
+from oracle import cases, configurations, meant, models, repository, tensors
 from oracle.servers import needs_triton
 from oracle.suite import Suite
 
@@ -22,7 +23,16 @@ SUITES = {
     "configurations": Suite(
         configurations.write_models, configurations.cases, configurations.MEANT, ["--strict-model-config=true"]
     ),
+    "tensors": Suite(tensors.write_models, tensors.cases, tensors.MEANT),
 }
+
+
+@pytest.fixture(autouse=True)
+def _segments() -> Iterator[None]:
+    """Take the shared memory away that one of the repositories comes with."""
+    yield
+    for segment in tensors.SEGMENTS.values():
+        segment.unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize("name", SUITES)

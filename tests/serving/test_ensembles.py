@@ -394,3 +394,31 @@ def test_five_steps_with_strings_answer_as_the_steps_called_by_hand(repository, 
     np.testing.assert_array_equal(whole["BEST"], best)
     np.testing.assert_array_equal(whole["scores"], scores)
     assert json.dumps(whole["scores"].tolist()) == json.dumps([[3.0, 5.0, 7.0], [7.0, 4.0, 6.0], [5.0, 2.0, 2.0]])
+
+
+def test_outputs_have_the_labels_of_the_step_that_writes_them(repository, serve):
+    folder = add_model(repository, "scores")
+    config = folder / "config.pbtxt"
+    config.write_text(config.read_text().replace('"OUTPUT0"', '"OUTPUT0" label_filename: "labels.txt"'))
+    (folder / "labels.txt").write_text("cat\ndog\n")
+    add_ensemble(repository, "outer", step("inner", "x", "y", ("x", "y")))
+    add_ensemble(repository, "inner", step("scores", "x", "y"))
+    with http_client.InferenceServerClient(serve().addresses["http"]) as client:
+        given = http_client.InferInput("x", [1, 2], "FP32")
+        given.set_data_from_numpy(np.array([[1, 2]], np.float32))
+        for name in ("inner", "outer"):
+            wanted = http_client.InferRequestedOutput("y", class_count=2)
+            classes = client.infer(name, [given], outputs=[wanted]).as_numpy("y")
+            assert classes.tolist() == [[b"3.000000:1:dog", b"2.000000:0:cat"]]
+
+
+def test_an_ensemble_may_have_other_shapes_than_its_steps(repository, serve):
+    add_model(repository, "add")
+    folder = add_ensemble(repository, "outer", step("add", "x", "y"))
+    config = folder / "config.pbtxt"
+    config.write_text(config.read_text().replace("dims: [ -1 ]", "dims: [ 2, 2 ] reshape { shape: [ 4 ] }"))
+    with Client(serve().addresses["http"]) as client:
+        asked = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
+
+        assert client.metadata("outer")["inputs"][0]["shape"] == [-1, 2, 2]
+        assert client.infer("outer", {"x": asked})["y"].tolist() == (asked + 1).tolist()

@@ -133,10 +133,8 @@ impl Regions {
             ))
         })?;
         match usize::try_from(byte_size) {
-            Ok(size) if size > 0 && end <= region.byte_size => {
-                Ok(Slot { start: region.offset + offset, byte_size: size, region })
-            }
-            _ => Err(Error::invalid(format!("Invalid offset + byte size for shared memory region: '{name}'"))),
+            Ok(size) if end <= region.byte_size => Ok(Slot { start: region.offset + offset, byte_size: size, region }),
+            _ => Err(region.too_short()),
         }
     }
 
@@ -186,8 +184,11 @@ impl Slot {
     /// Its bytes as they are now.
     ///
     /// # Errors
-    /// `INVALID_ARG` when the client has made the segment smaller, `UNAVAILABLE` without memory.
+    /// `INVALID_ARG` when there are none, or the client has made the segment smaller; `UNAVAILABLE` without memory.
     pub fn read(&self) -> Result<Data> {
+        if self.byte_size == 0 {
+            return Err(self.region.too_short());
+        }
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(self.byte_size).map_err(|_| {
             Error::unavailable(format!("{} bytes of region '{}' do not fit memory", self.byte_size, self.region.name))
@@ -249,6 +250,12 @@ impl Slot {
     }
 }
 
+impl Region {
+    fn too_short(&self) -> Error {
+        Error::invalid(format!("Invalid offset + byte size for shared memory region: '{}'", self.name))
+    }
+}
+
 /// Two slots are the same when they are the same bytes.
 impl PartialEq for Slot {
     fn eq(&self, other: &Self) -> bool {
@@ -294,7 +301,7 @@ fn size_of(segment: &OwnedFd) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::fs::{File, OpenOptions, remove_file};
     use std::os::unix::fs::FileExt;
     use std::process;
@@ -303,13 +310,13 @@ mod tests {
     use crate::tensor::{DataType, Name};
 
     /// A client's segment, named after its test; gone when that ends.
-    struct Segment {
-        key: String,
+    pub(crate) struct Segment {
+        pub(crate) key: String,
         file: File,
     }
 
     impl Segment {
-        fn new(test: &str, bytes: &[u8]) -> Self {
+        pub(crate) fn new(test: &str, bytes: &[u8]) -> Self {
             let key = format!("/test_{test}_{}", process::id());
             let path = format!("{SEGMENTS}{key}");
             let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path);
@@ -398,9 +405,11 @@ mod tests {
         regions.register("r", &segment.key, 0, 8).expect("a region");
         let size = "Invalid offset + byte size for shared memory region: 'r'";
         let offset = "Invalid offset for shared memory region: 'r'";
-        for (at, byte_size, text) in [(0, 9, size), (7, 2, size), (0, 0, size), (8, 1, offset), (u64::MAX, 1, offset)] {
+        for (at, byte_size, text) in [(0, 9, size), (7, 2, size), (8, 1, offset), (u64::MAX, 1, offset)] {
             assert_eq!(fault(regions.slot("r", at, byte_size)), invalid(text), "{at} {byte_size}");
         }
+        let nothing = regions.slot("r", 0, 0).expect("room for an output without elements");
+        assert_eq!(fault(nothing.read()), invalid(size));
         let overflow = "Integer overflow detected: byte_size (18446744073709551615) + offset (1) exceeds maximum value \
                         (18446744073709551615) for region 'r'";
         assert_eq!(fault(regions.slot("r", 1, u64::MAX)), invalid(overflow));

@@ -124,6 +124,7 @@ impl PyPlane {
         for (output, labels) in labels {
             spec.label(&output, labels);
         }
+        self.0.complete(&mut spec);
         let spec = Arc::new(spec);
         let instances =
             instances.into_iter().map(|instance| self.executor(instance.bind(py), &spec)).collect::<PyResult<_>>()?;

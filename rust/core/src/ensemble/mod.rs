@@ -3,6 +3,7 @@
 
 mod frame;
 mod graph;
+pub(crate) mod labels;
 mod passage;
 mod tally;
 
@@ -19,6 +20,7 @@ use crate::model::Model;
 use crate::pending::Pending;
 use crate::reactor::Reactor;
 use crate::request::Request;
+use crate::reshape::Reshapes;
 use crate::spec::Spec;
 use crate::statistics::Statistics;
 
@@ -27,6 +29,7 @@ pub(crate) struct Ensemble {
     spec: Arc<Spec>,
     statistics: Arc<Statistics>,
     graph: Graph,
+    reshapes: Reshapes,
     /// What has to be done for all outputs.
     whole: Arc<Plan>,
     /// Where the steps' models are found, each time anew: they may be loaded again while the ensemble serves.
@@ -49,15 +52,22 @@ impl Ensemble {
     pub(crate) fn new(spec: &Arc<Spec>, statistics: &Arc<Statistics>, catalog: Weak<Catalog>) -> Result<Self> {
         let graph = Graph::read(&spec.config)?;
         let whole = Arc::new(graph.plan(&[]));
+        let reshapes = Reshapes::new(spec);
         let (spec, statistics) = (Arc::clone(spec), Arc::clone(statistics));
-        Ok(Self { spec, statistics, graph, whole, catalog, phase: Mutex::default(), settled: Condvar::new() })
+        Ok(Self { spec, statistics, graph, reshapes, whole, catalog, phase: Mutex::default(), settled: Condvar::new() })
     }
 
     /// Takes a request that was checked.
     ///
     /// # Errors
     /// `UNAVAILABLE` when the version is being unloaded.
-    pub(crate) fn submit(self: &Arc<Self>, request: Request, rows: usize, reactor: &Arc<Reactor>) -> Result<Pending> {
+    pub(crate) fn submit(
+        self: &Arc<Self>,
+        mut request: Request,
+        rows: usize,
+        reactor: &Arc<Reactor>,
+    ) -> Result<Pending> {
+        self.reshapes.enter(&mut request.inputs)?;
         {
             let mut phase = self.lock();
             if phase.stopping {

@@ -215,6 +215,7 @@ impl Passage {
         let mut complete = VecDeque::new();
         self.collect(0, &mut complete);
         while let Some(response) = complete.pop_front() {
+            let response = response?;
             let last = self.steps.is_empty() && complete.is_empty();
             self.tally.answered(!last);
             if last {
@@ -235,7 +236,7 @@ impl Passage {
     }
 
     /// Gathers the answers of a frame and of those behind it. Whether nothing more can come of them.
-    fn collect(&mut self, place: usize, complete: &mut VecDeque<Response>) -> bool {
+    fn collect(&mut self, place: usize, complete: &mut VecDeque<Result<Response>>) -> bool {
         loop {
             let Some(frame) = &mut self.frames[place] else { return true };
             if frame.is_complete() {
@@ -265,14 +266,15 @@ impl Passage {
         self.free.push(place);
     }
 
-    fn response(&mut self, place: usize) -> Response {
+    fn response(&mut self, place: usize) -> Result<Response> {
         let ensemble = Arc::clone(&self.tally.ensemble);
         let spec = &ensemble.spec;
         let (mut outputs, mut sequence) = (Vec::with_capacity(spec.outputs.len()), None);
         let wanted = ensemble.graph.outputs.iter().zip(&spec.outputs).zip(&self.plan.wanted);
         for ((wire, declared), _) in wanted.filter(|(_, wanted)| **wanted) {
             let Some(value) = self.frames[place].as_mut().and_then(|frame| frame.take(wire.tensor)) else { continue };
-            let shape = fit(&declared.dims, spec.max_batch_size > 0, value.rows, value.shape);
+            let dims = declared.reshape.as_ref().unwrap_or(&declared.dims);
+            let shape = fit(dims, spec.max_batch_size > 0, value.rows, value.shape);
             sequence = sequence.or(value.sequence);
             let (name, data_type, data) = (wire.name.clone(), value.data_type, value.data);
             outputs.push(Tensor { name, data_type, shape, data });
@@ -281,14 +283,15 @@ impl Passage {
             Some(sequence) => (&sequence.correlation, sequence.flags),
             None => (&self.ask.correlation, self.ask.flags),
         };
-        Response {
+        ensemble.reshapes.leave(&mut outputs)?;
+        Ok(Response {
             id: self.ask.id.clone(),
             model: spec.model.clone(),
             version: spec.version,
             parameters: sequence_parameters(correlation, flags),
             outputs,
             spent: self.tally.spent_since(),
-        }
+        })
     }
 
     fn fail(&mut self, error: &Error) {

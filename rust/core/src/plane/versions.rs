@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::catalog::State;
+use crate::ensemble::labels;
 use crate::error::{Error, Result};
 use crate::instance::Executor;
 use crate::isolated::link::link;
@@ -43,6 +44,13 @@ impl Plane {
             Some(cache) => model.with_cache(cache),
             None => model,
         })
+    }
+
+    /// Completes what an ensemble says of its outputs with what the models of its steps say, which have to be loaded.
+    pub fn complete(&self, spec: &mut Spec) {
+        if spec.is_ensemble() {
+            labels::inherit(spec, &self.catalog);
+        }
     }
 
     /// Puts a version in service. One of the same number that was there before answers what it has, and is closed.

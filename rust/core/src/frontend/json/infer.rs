@@ -379,7 +379,7 @@ fn raw_shape(input: &TensorSpec, body: BytesMut) -> std::result::Result<(Shape, 
 
 fn output_wish(parameters: &Value, regions: &Regions) -> Result<Wish> {
     let Value::Object(members) = parameters else { return Err(kind("parameters", "non-object as object")) };
-    let (mut place, mut form, mut classes) = (Place::default(), Form::Json, 0);
+    let (mut place, mut form, mut classes) = (Place::default(), Form::Json, None);
     for (key, value) in members {
         match (key.as_str(), value) {
             ("shared_memory_region" | "shared_memory_offset" | "shared_memory_byte_size", value) => {
@@ -388,7 +388,7 @@ fn output_wish(parameters: &Value, regions: &Regions) -> Result<Wish> {
             ("binary_data", Value::Bool(binary)) => form = if *binary { Form::Binary } else { Form::Json },
             ("binary_data", _) => return Err(kind("binary_data", "non-boolean as boolean")),
             ("classification", Value::Number(Number::Unsigned(count))) => {
-                classes = usize::try_from(*count).unwrap_or(usize::MAX);
+                classes = Some(usize::try_from(*count).unwrap_or(usize::MAX));
             }
             ("classification", _) => {
                 return Err(Error::invalid(
@@ -398,12 +398,12 @@ fn output_wish(parameters: &Value, regions: &Regions) -> Result<Wish> {
             _ => {}
         }
     }
-    for (other, name) in [(classes > 0, "classification"), (form == Form::Binary, "binary_data")] {
+    for (other, name) in [(classes.is_some(), "classification"), (form == Form::Binary, "binary_data")] {
         if place.region.is_some() && other {
             return Err(Error::invalid(format!("Output can't set both 'shared_memory_region' and '{name}'")));
         }
     }
-    Ok(Wish { form, classes: (classes > 0).then_some(classes), slot: place.slot(regions)? })
+    Ok(Wish { form, classes: classes.filter(|&count| count > 0), slot: place.slot(regions)? })
 }
 
 fn shape(reader: &mut Reader<'_>) -> Result<Shape> {

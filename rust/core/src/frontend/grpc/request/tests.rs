@@ -4,6 +4,7 @@ use prost::Message;
 use super::*;
 use crate::error::Code;
 use crate::proto::inference::{ModelConfig, ModelInput, ModelOutput};
+use crate::shared_memory::tests::Segment;
 
 fn spec() -> Spec {
     let input = |name: &str| ModelInput { name: name.into(), data_type: 11, dims: vec![2], ..ModelInput::default() };
@@ -363,6 +364,25 @@ fn typed() -> impl Strategy<Value = (&'static str, InferTensorContents, Vec<u8>)
     ]
 }
 
+/// Parameters that may say where in shared memory a tensor is.
+fn place() -> impl Strategy<Value = BTreeMap<String, InferParameter>> {
+    let number = || prop_oneof![0_i64..70, any::<i64>()].prop_map(ParameterChoice::Int64Param);
+    let region = prop_oneof![8 => Just("r"), 1 => Just("q"), 1 => Just("")];
+    let region = region.prop_map(|name| ParameterChoice::StringParam(name.into()));
+    let odd = Just(ParameterChoice::BoolParam(true));
+    let parameters = (
+        prop::option::weighted(0.9, prop_oneof![9 => region.boxed(), 1 => odd.clone().boxed()]),
+        prop::option::of(prop_oneof![9 => number().boxed(), 1 => odd.clone().boxed()]),
+        prop::option::weighted(0.9, prop_oneof![9 => number().boxed(), 1 => odd.boxed()]),
+    );
+    parameters.prop_map(|(region, offset, byte_size)| {
+        let keys = ["shared_memory_region", "shared_memory_offset", "shared_memory_byte_size"];
+        let choices = keys.into_iter().zip([region, offset, byte_size]);
+        let parameter = |choice| InferParameter { parameter_choice: Some(choice) };
+        choices.filter_map(|(key, choice)| Some((key.to_owned(), parameter(choice?)))).collect()
+    })
+}
+
 proptest! {
     #[test]
     fn typed_contents_become_the_bytes_of_their_type((datatype, contents, expected) in typed()) {
@@ -378,6 +398,28 @@ proptest! {
     fn random_bytes_are_a_fault_or_a_request(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         if let Ok(message) = ModelInferRequest::decode(&bytes[..]) {
             let _ = decode(message, &spec(), &Regions::new(false));
+        }
+    }
+
+    #[test]
+    fn a_place_in_memory_is_a_fault_or_inside_its_region(
+        at in place(), into in place(), offset in 0_u64..8, length in 1_u64..56
+    ) {
+        let segment = Segment::new("grpc_place", &[7; 64]);
+        let regions = Regions::new(true);
+        regions.register("r", &segment.key, offset, length).expect("it is inside the segment");
+        let asked = InferInputTensor { parameters: at.clone(), shape: vec![1], ..input("x", "UINT8", None) };
+        let output = InferRequestedOutputTensor { name: "y".into(), parameters: into };
+        let message = ModelInferRequest { outputs: vec![output], ..asking(vec![asked], &[b"raw"]) };
+
+        if let Ok((request, forms)) = decode(message, &spec(), &regions) {
+            let found = request.inputs[0].data.as_slice();
+            if at.contains_key("shared_memory_region") {
+                prop_assert!(!found.is_empty() && found.len() as u64 <= length && found.iter().all(|&byte| byte == 7));
+            } else {
+                prop_assert_eq!(found, &b"raw"[..]);
+            }
+            prop_assert_eq!(forms.named.len(), 1);
         }
     }
 
