@@ -23,6 +23,17 @@ pub(crate) fn check_size(input: &Tensor, model: &str, tag: impl Fn(String) -> Er
     )))
 }
 
+/// Whether a tensor that nobody has checked has the bytes its shape says.
+pub(crate) fn is_whole(tensor: &Tensor) -> bool {
+    let Some(elements) = element_count(&tensor.shape) else { return false };
+    let data = tensor.data.as_slice();
+    if let Some(size) = tensor.data_type.size() {
+        return elements.checked_mul(size) == Some(data.len());
+    }
+    let (count, used) = byte_strings(data).fold((0, 0), |(count, used), text| (count + 1, used + 4 + text.len()));
+    (count, used) == (elements, data.len())
+}
+
 fn check_strings(input: &Tensor, elements: usize, model: &str, tag: impl Fn(String) -> Error) -> Result<()> {
     let (name, data) = (&input.name, input.data.as_slice());
     let (count, used) = byte_strings(data).fold((0, 0), |(count, used), element| (count + 1, used + 4 + element.len()));

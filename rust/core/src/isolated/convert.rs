@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::error::{Code, Error, Result};
 use crate::instance::Outputs;
 use crate::isolated::segment::{Inlet, Outlet};
+use crate::payload::is_whole;
 use crate::proto::isolated::{self as proto, answer, parameter, request, tensor};
 use crate::request::{Correlation, Parameter, Parameters, Request};
 use crate::tensor::{Data, DataType, Name, Tensor};
@@ -96,7 +97,12 @@ impl Receiver<'_> {
             .get(tensor.data_type as usize)
             .copied()
             .ok_or_else(|| io::Error::other(format!("a tensor of type {}", tensor.data_type)))?;
-        Ok(Tensor { name: name.unwrap_or_else(|| Name::from(tensor.name)), data_type, shape: tensor.shape, data })
+        let name = name.unwrap_or_else(|| Name::from(tensor.name));
+        let tensor = Tensor { name, data_type, shape: tensor.shape, data };
+        if !self.borrows && !is_whole(&tensor) {
+            return Err(io::Error::other(format!("the tensor `{}` has not the bytes of its shape", tensor.name)));
+        }
+        Ok(tensor)
     }
 
     /// A request, with its key and its rows.

@@ -217,6 +217,8 @@ impl Conversation {
             shared.ended.fetch_add(1, Ordering::AcqRel);
             talk.break_off();
             let End::Broken(error) = end else { return talk.farewell().await };
+            // Closes the socket, for which the process may be waiting.
+            drop(talk);
             if self.shared.closing.load(Ordering::Acquire) {
                 return;
             }
@@ -225,7 +227,11 @@ impl Conversation {
             // One that says what makes no sense has to go, however well it feels.
             let ended = spawn_blocking(move || child.and_then(|child| child.end(END_PATIENCE)));
             let how = ended.await.ok().flatten();
-            let how = how.map_or_else(|| error.to_string(), describe);
+            let how = match how {
+                // It said what makes no sense: that is the reason, and not how it was made to end.
+                Some(status) if error.kind() != io::ErrorKind::Other => describe(status),
+                _ => error.to_string(),
+            };
             self.control
                 .log(Level::Error, &format!("the process of `{}` ended: {how}; starting it again", self.launch.name));
             waiting = self.restart().await;

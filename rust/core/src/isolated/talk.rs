@@ -64,6 +64,7 @@ pub(super) struct Talk<'a> {
 struct InFlight {
     commission: Commission,
     first_key: u64,
+    started: Instant,
 }
 
 impl<'a> Talk<'a> {
@@ -144,7 +145,7 @@ impl<'a> Talk<'a> {
         }
         self.own.next_key += requests.len() as u64;
         self.say(to_process::Kind::Batch(to_process::Batch { requests }));
-        self.batch = Some(InFlight { commission, first_key });
+        self.batch = Some(InFlight { commission, first_key, started: Instant::now() });
     }
 
     fn reply(&mut self, mut reply: to_process::Reply, result: Option<&Result<Outputs>>, last: bool) {
@@ -181,48 +182,66 @@ impl<'a> Talk<'a> {
     }
 
     fn done(&mut self, done: to_server::Done) -> io::Result<()> {
-        let Some(InFlight { mut commission, first_key }) = self.batch.take() else {
+        let Some(mut batch) = self.batch.take() else {
             return Err(io::Error::other("a batch is done that was not asked for"));
         };
-        let mut outcomes = Vec::with_capacity(done.outcomes.len());
-        for ((key, job), outcome) in (first_key..).zip(commission.jobs()).zip(done.outcomes) {
-            outcomes.push(match outcome.kind {
-                Some(outcome::Kind::Answered(outputs)) => {
-                    Outcome::Answered(self.receiver().outputs(outputs, &self.own.outputs)?)
-                }
-                Some(outcome::Kind::Failed(failure)) => Outcome::Failed(read_failure(failure)),
+        match self.settle(&mut batch, done) {
+            Ok(execution) => batch.commission.complete(execution),
+            // Answered with all the rest when the conversation is broken off.
+            Err(error) => {
+                self.batch = Some(batch);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes apart what came of a batch.
+    fn settle(&mut self, batch: &mut InFlight, done: to_server::Done) -> io::Result<Execution> {
+        let jobs = batch.commission.jobs();
+        if done.outcomes.len() != jobs.len() {
+            return Err(io::Error::other(format!("{} outcomes of {} requests", done.outcomes.len(), jobs.len())));
+        }
+        let mut outcomes = Vec::with_capacity(jobs.len());
+        for ((key, job), outcome) in (batch.first_key..).zip(jobs).zip(done.outcomes) {
+            let result = match outcome.kind {
+                Some(outcome::Kind::Answered(outputs)) => Ok(self.receiver().outputs(outputs, &self.own.outputs)?),
+                Some(outcome::Kind::Failed(failure)) => Err(read_failure(failure)),
                 Some(outcome::Kind::Rescheduled(flags)) => {
                     job.request.flags = flags;
                     if let Some(responder) = self.responders.remove(&key) {
                         job.keep(responder);
                     }
-                    Outcome::Rescheduled
+                    outcomes.push(Outcome::Rescheduled);
+                    continue;
                 }
                 Some(outcome::Kind::Deferred(_)) => {
                     keep_responder(&mut self.responders, key, job);
+                    outcomes.push(Outcome::Deferred);
+                    continue;
+                }
+                None => Err(unhealthy()),
+            };
+            outcomes.push(match self.responders.remove(&key) {
+                None => result.map_or_else(Outcome::Failed, Outcome::Answered),
+                // It has begun to answer in another way.
+                Some(mut responder) => {
+                    responder.respond(Some(result), true);
                     Outcome::Deferred
                 }
-                None => Outcome::Failed(unhealthy()),
             });
         }
         self.told.retain(|key| self.responders.contains_key(key));
-        let timing = Timing {
-            input: Duration::from_nanos(done.input_ns),
-            infer: Duration::from_nanos(done.infer_ns),
-            output: Duration::from_nanos(done.output_ns),
-        };
-        let execution = if outcomes.len() == commission.jobs().len() {
-            Execution { outcomes, timing }
-        } else {
-            Execution::failed(commission.jobs(), &unhealthy())
-        };
-        commission.complete(execution);
-        Ok(())
+        // No part took longer than the whole.
+        let whole = batch.started.elapsed();
+        let part = |ns| Duration::from_nanos(ns).min(whole);
+        let timing = Timing { input: part(done.input_ns), infer: part(done.infer_ns), output: part(done.output_ns) };
+        Ok(Execution { outcomes, timing })
     }
 
     fn response(&mut self, response: to_server::Response) -> io::Result<()> {
         let (result, last) = self.receiver().answer(response.answer, &self.own.outputs)?;
-        if let Some(InFlight { commission, first_key }) = &mut self.batch
+        if let Some(InFlight { commission, first_key, .. }) = &mut self.batch
             && let Some(job) =
                 response.key.checked_sub(*first_key).and_then(|place| commission.jobs().get_mut(place as usize))
         {
@@ -305,7 +324,7 @@ impl<'a> Talk<'a> {
     /// Tells the process which clients went away.
     fn tell_abandoned(&mut self) {
         let mut gone = Vec::new();
-        if let Some(InFlight { commission, first_key }) = &mut self.batch {
+        if let Some(InFlight { commission, first_key, .. }) = &mut self.batch {
             let jobs = (*first_key..).zip(commission.jobs().iter());
             gone.extend(jobs.filter(|(_, job)| job.is_abandoned()).map(|(key, _)| key));
         }

@@ -119,7 +119,7 @@ impl Declared {
         Self { decoupled: true, ..Self::new(name, 0, &[("INPUT0", BYTES, &[-1])]) }
     }
 
-    fn spec(&self) -> Spec {
+    pub(crate) fn spec(&self) -> Spec {
         let input = |(index, &(name, data_type, dims)): (usize, &Tensor)| ModelInput {
             name: name.into(),
             data_type,
