@@ -1,5 +1,6 @@
 """A large tensor: 602 KB over binary HTTP into a model that returns one number, against a bare loopback loop."""
 
+import contextlib
 import statistics
 import tempfile
 from pathlib import Path
@@ -21,33 +22,40 @@ def first(image: Tensor["FP32", 3, 224, 224]) -> {"value": Tensor["FP32", 1]}:
 """
 
 SHAPE = (3, 224, 224)
+LOOP = "loopback loop"
 
 
 def measure(seconds: float, rounds: int) -> list[dict[str, Any]]:
-    """Take turns: the loop, then windlass."""
+    """Take turns: the loop, then windlass with the model in a process of its own, and in the server's."""
     image = np.random.default_rng(7).random(SHAPE, dtype=np.float32)
     request = sockets.binary_request("/v2/models/image/infer", {"image": image}, {"image": "FP32"})
-    loops, served = [], []
-    with tempfile.TemporaryDirectory() as folder:
+    loops: list[float] = []
+    served: dict[str, list[float]] = {"windlass": [], "windlass-in-process": []}
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         version = Path(folder) / "image" / "1"
         version.mkdir(parents=True)
         (version / "model.py").write_text(MODEL)
-        with peers.running("windlass", Path(folder)) as server:
-            for _ in range(rounds):
-                loops.append(sockets.loopback(image.nbytes, seconds) * image.nbytes / 1e9)
-                served.append(sockets.hammer(server.http, request, 1, seconds).rate * image.nbytes / 1e9)
-    rows = [("loopback loop", loops), ("windlass", served)]
+        servers = {name: stack.enter_context(peers.running(name, Path(folder))) for name in served}
+        for _ in range(rounds):
+            loops.append(sockets.loopback(image.nbytes, seconds) * image.nbytes / 1e9)
+            for name, server in servers.items():
+                served[name].append(sockets.hammer(server.http, request, 1, seconds).rate * image.nbytes / 1e9)
     return [
         {"section": "image", "server": name, "gb_per_s": statistics.median(rates), "spread": max(rates) - min(rates)}
-        for name, rates in rows
+        for name, rates in {LOOP: loops, **served}.items()
     ]
 
 
 def goals(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the goal for large tensors."""
+    """Return the goals for large tensors."""
     by = {row["server"]: row["gb_per_s"] for row in rows if row["section"] == "image"}
-    if len(by) < 2:
-        return []
-    found = by["windlass"] / by["loopback loop"]
-    text = "602 KB tensor: bytes per second against a bare loopback loop"
-    return [{"goal": text, "wanted": ">= 0.60", "found": found, "reached": found >= 0.6}]
+    found = {name: rate / by[LOOP] for name, rate in by.items() if name != LOOP}
+    return [
+        {
+            "goal": f"602 KB tensor, {name}: bytes per second against a bare loopback loop",
+            "wanted": ">= 0.60",
+            "found": ratio,
+            "reached": ratio >= 0.6,
+        }
+        for name, ratio in found.items()
+    ]
