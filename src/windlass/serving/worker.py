@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from windlass._plane import Channel
@@ -111,11 +112,22 @@ def _write_log(channel: Channel) -> None:
     own.propagate = False
 
 
+def _not_yet(number: int, frame: FrameType | None) -> None:
+    """Go on: unlike a signal that is ignored, this one is not ignored by the programs that a model starts as well."""
+
+
+def _obey() -> None:
+    """Let a fork of the model end when it is told to, such as the workers of a pool."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def main() -> None:
     """Serve one instance until the server ends the conversation."""
     # The server decides when it is over, and tells by ending the conversation.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, _not_yet)
+    os.register_at_fork(after_in_child=_obey)
     memory.keep_freed()
     try:
         channel = Channel()

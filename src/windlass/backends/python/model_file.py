@@ -25,6 +25,8 @@ from windlass.backends.python import home
 _PREFIX = "windlass_model_"
 # What models import; the second is where Triton itself keeps the classes.
 _NAMES = ("triton_python_backend_utils", "c_python_backend_utils")
+# Where processes that a model starts find them.
+_IMPORTABLE = str(Path(__file__).with_name("importable"))
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 _importing = threading.Lock()
 _numbers = itertools.count(1)
@@ -102,6 +104,8 @@ def _make_importable(folders: Sequence[str]) -> None:
 
     for name in _NAMES:
         sys.modules.setdefault(name, triton_python_backend_utils)
+    if _IMPORTABLE not in sys.path:
+        sys.path.append(_IMPORTABLE)
     _forget_neighbours(folders)
     _forget_neighbours(_folders, {path.stem for folder in folders for path in Path(folder).iterdir()})
     _folders[:0] = folders
