@@ -106,39 +106,41 @@ def test_both_spellings_of_json_are_read():
         ),
         (
             MODEL.replace("dims: 1", "dims: [ 2, -1, 3 ] reshape { shape: [ 3, -1, 2 ] }"),
-            "model output 'b' has different size for dims and reshape",
+            "model output 'b' has different size for dims and reshape for m",
         ),
         (
             MODEL.replace("dims: 1", "dims: 1 reshape { shape: 0 }"),
-            "model output 'b' reshape dimensions must be integer >= 1, or -1 to indicate a variable-size dimension",
+            "model output 'b' reshape dimensions must be integer >= 1, or -1 to indicate a variable-size dimension "
+            "for m",
         ),
         (
             MODEL.replace("dims: 1", "dims: 1 reshape {}").replace("max_batch_size: 8", ""),
-            "model output 'b' cannot have empty reshape for non-batching model as scalar tensors are not supported",
+            "model output 'b' cannot have empty reshape for non-batching model as scalar tensors are not supported "
+            "for m",
         ),
         (
             MODEL + 'batch_input { target_name: "n" data_type: TYPE_FP32 }',
-            "batch input kind 'BATCH_ELEMENT_COUNT' expects 1 source input, got 0",
+            "batch input kind 'BATCH_ELEMENT_COUNT' expects 1 source input, got 0 for m",
         ),
         (
             MODEL + 'batch_input { target_name: "n" data_type: TYPE_INT64 source_input: "a" }',
-            "batch input data type must be TYPE_INT32 or TYPE_FP32",
+            "batch input data type must be TYPE_INT32 or TYPE_FP32 for m",
         ),
         (
             MODEL + 'batch_input { target_name: "n" data_type: TYPE_FP32 source_input: "z" }',
-            "unknown source input name 'z'",
+            "unknown source input name 'z' for m",
         ),
         (
             MODEL + 'batch_output { target_name: "b" source_input: [ "a", "a" ] }',
-            "batch output kind 'BATCH_SCATTER_WITH_INPUT_SHAPE' expects 1 source input, got 2",
+            "batch output kind 'BATCH_SCATTER_WITH_INPUT_SHAPE' expects 1 source input, got 2 for m",
         ),
         (
             MODEL + 'batch_output { target_name: "z" source_input: "a" }',
-            "unknown target output name 'z'",
+            "unknown target output name 'z' for m",
         ),
         (
             MODEL + 'batch_output { target_name: [ "b", "b" ] source_input: "a" }',
-            "target output name 'b' can only be specified once",
+            "target output name 'b' can only be specified once for m",
         ),
         (
             MODEL + "response_cache { enable: true } sequence_batching {}",

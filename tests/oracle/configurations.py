@@ -47,7 +47,7 @@ def cases() -> list[Rest]:
 
 def _changes() -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
-    for part in (_model, _tensors, _batching, _queues, _sequences, _states, _instances, _ensembles):
+    for part in (_model, _tensors, _batching, _queues, _sequences, _states, _instances, _batch_inputs, _ensembles):
         for name, changes in part():
             found[name] = changes
     return found
@@ -96,6 +96,8 @@ def _tensors() -> _Changes:
         yield f"{kind} for shapes", changed(is_shape_tensor=True)
         yield f"no {kind}", {kind: []}
         yield f"{kind} twice", {kind: [tensor, tensor]}
+    yield "fine: reshaped", {"input": [{**_IN, "dims": [4], "reshape": {"shape": [2, 2]}}]}
+    yield "fine: reshaped to a scalar", {"input": [{**_IN, "dims": [1], "reshape": {"shape": []}}]}
     yield "an image of two dimensions", {"input": [{**_IN, "format": "FORMAT_NHWC", "dims": [1, 2]}]}
     yield "fine: an image", {"input": [{**_IN, "format": "FORMAT_NCHW", "dims": [1, 2, 3]}]}
     yield "fine: optional", {"input": [_IN, {**_IN, "name": "MAYBE", "optional": True}]}
@@ -231,6 +233,32 @@ def _instances() -> _Changes:
     yield "instances on the CPU with a GPU", group(kind="KIND_CPU", gpus=[0])
     yield "instances anywhere with a GPU", group(kind="KIND_MODEL", gpus=[0])
     yield "fewer instances than none", group(kind="KIND_CPU", count=-1)
+
+
+def _batch_inputs() -> _Changes:
+    def batch_input(**changes: object) -> dict[str, Any]:
+        one = {
+            "kind": "BATCH_ELEMENT_COUNT",
+            "target_name": ["N"],
+            "data_type": "TYPE_INT32",
+            "source_input": ["INPUT0"],
+        }
+        return {"input": [{**_IN, "dims": [-1], "allow_ragged_batch": True}], "batch_input": [{**one, **changes}]}
+
+    def batch_output(**changes: object) -> dict[str, Any]:
+        one = {"target_name": ["OUTPUT0"], "kind": "BATCH_SCATTER_WITH_INPUT_SHAPE", "source_input": ["INPUT0"]}
+        return {"batch_output": [{**one, **changes}]}
+
+    yield "fine: counted elements", batch_input()
+    yield "counted elements of nothing", batch_input(source_input=[])
+    yield "counted elements of two", batch_input(source_input=["INPUT0", "INPUT0"])
+    yield "counted elements of the unknown", batch_input(source_input=["OTHER"])
+    yield "counted elements as text", batch_input(data_type="TYPE_STRING")
+    yield "counted elements for nobody", batch_input(target_name=[])
+    yield "scattered from nothing", batch_output(source_input=[])
+    yield "scattered from the unknown", batch_output(source_input=["OTHER"])
+    yield "scattered to the unknown", batch_output(target_name=["OTHER"])
+    yield "scattered twice", batch_output(target_name=["OUTPUT0", "OUTPUT0"])
 
 
 def _step(model: object = "step", **changes: object) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from oracle import cases, configurations, meant, models, repository, tensors
+from oracle import cases, configurations, meant, members, models, operations, repository, scheduling, settings, tensors
 from oracle.servers import needs_triton
 from oracle.suite import Suite
 
@@ -24,6 +24,12 @@ SUITES = {
         configurations.write_models, configurations.cases, configurations.MEANT, ["--strict-model-config=true"]
     ),
     "tensors": Suite(tensors.write_models, tensors.cases, tensors.MEANT),
+    "operations": Suite(
+        operations.write_models,
+        lambda: [*members.cases(), *scheduling.cases(), *settings.cases()],
+        members.MEANT | scheduling.MEANT | settings.MEANT,
+        ["--trace-config=triton,file=/dev/null", "--log-info=true"],
+    ),
 }
 
 

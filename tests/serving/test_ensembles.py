@@ -129,6 +129,19 @@ def test_what_another_ensemble_needs_stays(chain, serve):
     assert server.serving() == {"a": (1,), "other": (1,)}
 
 
+def test_what_was_asked_for_by_its_name_stays(chain, serve):
+    server = serve(control_mode="explicit", models=("a", "outer"))
+    with http_client.InferenceServerClient(server.addresses["http"]) as rest:
+        rest.load_model("b")
+        rest.unload_model("outer", unload_dependents=True)
+        assert server.serving() == {"a": (1,), "b": (1,)}
+
+        rest.unload_model("b")
+        rest.load_model("outer")
+        rest.unload_model("outer", unload_dependents=True)
+        assert server.serving() == {"a": (1,)}
+
+
 def test_a_model_does_not_become_a_step_of_itself(chain, serve):
     server = serve(control_mode="explicit", models=("a",))
     tensor = {"data_type": "TYPE_FP32", "dims": [-1]}

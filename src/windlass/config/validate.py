@@ -37,7 +37,7 @@ def _faults(config: ModelConfig) -> Iterator[str]:
         yield from (_prefixed("output", output, fault, config) for fault in _tensor(output, config.max_batch_size))
     if any(tensor.is_shape_tensor for tensors in (config.input, config.output) for tensor in tensors):
         yield f"shape tensors are only supported for TensorRT platform for {config.name}"
-    yield from ragged_faults(config)
+    yield from (f"{fault} for {config.name}" for fault in ragged_faults(config))
     yield from _batching(config)
     yield from sequence_faults(config)
     for group in () if is_ensemble(config) else config.instance_group:

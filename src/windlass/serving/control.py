@@ -1,7 +1,7 @@
 """What clients may ask of the repository over the network: load and unload, in the protocol's words."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,11 +25,14 @@ class Control:
         self._reading = reading
         self._explicit = explicit
         self._loader: Loader | None = None
+        # What was asked for by its name, and not only as a step of an ensemble.
+        self._asked: set[str] = set()
         self._switches = Switches()
 
-    def attach(self, loader: Loader) -> None:
-        """Take the loader, which needs the data plane, which needs this object."""
+    def attach(self, loader: Loader, asked: Iterable[str]) -> None:
+        """Take the loader, which needs the data plane, which needs this object, and what it was told to load."""
         self._loader = loader
+        self._asked.update(asked)
 
     def load(self, name: str, parameters: Parameters) -> None:
         """Load a model from its folder, or from what the request carries; returns when it is ready."""
@@ -40,6 +43,7 @@ class Control:
         entry = entry if config is None else with_config(entry, config)
         self._load_steps(loader, entry, (name,))
         loader.load(entry)
+        self._asked.add(name)
 
     def _load_steps(self, loader: Loader, entry: ModelEntry, above: tuple[str, ...]) -> None:
         """Load the models that an ensemble is made of, as far as they are there and are not served already.
@@ -60,8 +64,13 @@ class Control:
                 log.warning("model `%s`, a step of `%s`, is not loaded", step, entry.name)
 
     def unload(self, name: str, unload_dependents: bool) -> None:  # noqa: FBT001 - called from Rust
-        """Unload a model, and those it is made of where that is asked for. One that is not known counts as unloaded."""
-        self._allowed().unload(name, with_steps=unload_dependents)
+        """Unload a model, and where that is asked for those that were loaded along with it.
+
+        One that is not known counts as unloaded.
+        """
+        loader = self._allowed()
+        self._asked.discard(name)
+        loader.unload(name, with_steps=unload_dependents, keep=frozenset(self._asked))
 
     def log(self, level: str, message: str) -> None:
         """Write a line of the data plane into the log."""

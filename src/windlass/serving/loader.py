@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -205,19 +205,19 @@ class Loader:
         if not self._serving.get(name, Served()).versions:
             self._plane.announce(name, None, "UNAVAILABLE", reason)
 
-    def unload(self, name: str, *, with_steps: bool = False) -> None:
+    def unload(self, name: str, *, with_steps: bool = False, keep: Collection[str] = ()) -> None:
         """Take every version of a model out of service, when it has answered what it has.
 
         Ensembles that it is a step of go first; they come back when it does. ``with_steps`` unloads the models of an
-        ensemble's steps as well, but for those that another one needs.
+        ensemble's steps as well, but for those that another one needs, and for those to ``keep``.
         """
         self._ensembles.dismiss(name)
         steps = self._ensembles.below(name)
         self._take_out(name)
         if with_steps:
             for step in steps:
-                if not self._ensembles.above(step):
-                    self.unload(step, with_steps=True)
+                if step not in keep and not self._ensembles.above(step):
+                    self.unload(step, with_steps=True, keep=keep)
 
     def _take_out(self, name: str) -> None:
         with self._locks[name]:

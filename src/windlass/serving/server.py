@@ -141,7 +141,8 @@ class Server:
         except BaseException:
             self.close()
             raise
-        control.attach(self._loader)
+        everything = "*" in settings.models
+        control.attach(self._loader, [entry.name for entry in chosen if everything or entry.name in settings.models])
         plane.start()
         if settings.control_mode == "poll":
             self._poller = Poller(self._loader, self._look, settings.poll_s, chosen)

@@ -125,13 +125,12 @@ impl Changes {
             }
             "trace_rate" => self.rate = Change::Set(number(key, value, 0, u32::MAX.into())? as u32),
             "trace_count" => {
-                let count = number(key, value, i32::MIN.into(), i32::MAX.into())?;
-                if count < -1 {
+                if let Ok(count @ ..-1) = value.parse::<i32>() {
                     return Err(Error::invalid(format!(
                         "Unable to parse 'trace_count'. Expecting value >= -1, got:{gap}{count}"
                     )));
                 }
-                self.count = Change::Set(count as i32);
+                self.count = Change::Set(number(key, value, -1, i32::MAX.into())? as i32);
             }
             "log_frequency" => self.log_frequency = Change::Set(number(key, value, 0, u32::MAX.into())? as u32),
             _ => {}
@@ -270,12 +269,12 @@ impl Setup {
                 Error::invalid(format!("--trace-config level `{found}`: expected OFF, TIMESTAMPS or TENSORS"))
             })?;
         }
-        if setup.values.rate == 0 && setup.mode == Mode::Triton {
-            return Err(Error::invalid(
-                "--trace-config `rate=0`: only for mode=opentelemetry, where others start traces",
-            ));
-        }
         Ok(setup)
+    }
+
+    /// Whether what is noted at a level would be lost, because no file is named for it.
+    pub(super) fn has_nowhere_to_go(&self, level: Level) -> bool {
+        level.is_on() && self.mode == Mode::Triton && self.file.is_empty()
     }
 }
 
@@ -326,7 +325,7 @@ mod tests {
         .expect("good");
         assert_eq!((setup.mode, setup.values.rate), (Mode::OpenTelemetry, 1));
         assert_eq!(setup.resource, [("service.name".to_owned(), "shop".to_owned())]);
-        for text in ["level=x", "rate", "rate=x", "count=-2", "mode=x", "other=1", "rate=0"] {
+        for text in ["level=x", "rate", "rate=x", "count=-2", "mode=x", "other=1"] {
             let error = Setup::parse([text]).expect_err(text);
             assert!(error.message.starts_with("--trace-config "), "{}", error.message);
         }

@@ -162,8 +162,9 @@ impl Tracing {
             |model| state.models.get(model).map(|(overrides, _)| *overrides).unwrap_or_default(),
         );
         let wanted = before.changed(changes);
-        if wanted.rate == Some(0) {
-            return Err(Error::invalid("Attempting to set invalid trace setting :sample rate must be non-zero"));
+        let below = if model.is_some() { state.server.values } else { self.setup.values };
+        if self.setup.has_nowhere_to_go(wanted.over(below).level) {
+            return Err(Error::invalid("Attempting to set invalid trace setting :trace file name is not given"));
         }
         match model {
             None => {

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::ops::Deref;
 
+use windlass_core::plane::Settings;
+
 use crate::site::{BYTES, Declared, FP32, Site};
 
 /// A server and its address.
@@ -28,7 +30,13 @@ impl Server {
 
     /// One with `mirror`, which takes rows of any width, and `stream`, which tells words.
     pub(crate) fn start() -> Self {
-        let server = Self::bare();
+        Self::start_with(Settings::default())
+    }
+
+    /// The same, set up in some way.
+    pub(crate) fn start_with(settings: Settings) -> Self {
+        let site = Site::open_with(settings);
+        let server = Self { address: site.grpc, site };
         let tensors = [("INPUT0", FP32, &[-1_i64][..]), ("INPUT1", BYTES, &[-1])];
         server.publish(&Declared { required: 1, ..Declared::new("mirror", 4, &tensors) });
         server.publish(&Declared::teller("stream"));

@@ -10,6 +10,9 @@ use windlass_core::proto::inference::{
     LogSettingsRequest, LogSettingsResponse, TraceSettingRequest, TraceSettingResponse,
 };
 
+use windlass_core::plane::Settings;
+use windlass_core::trace::settings::Setup;
+
 use crate::client::{Client, failure};
 use crate::server::Server;
 
@@ -28,7 +31,8 @@ fn log(settings: &[(&str, ParameterChoice)]) -> LogSettingsRequest {
 
 #[tokio::test]
 async fn trace_settings_are_changed_and_reset() {
-    let server = Server::start();
+    let trace_to = Setup::parse(["triton,file=/dev/null"]).expect("a good setup");
+    let server = Server::start_with(Settings { trace: trace_to, ..Settings::default() });
     let mut client = Client::new(&server).await;
     let wanted = trace("", &[("trace_rate", &["7"]), ("trace_level", &["TIMESTAMPS", "TENSORS"])]);
 

@@ -259,7 +259,9 @@ impl<'a> Decoder<'a> {
     }
 
     fn parameters(&mut self, reader: &mut Reader<'a>) -> Result<()> {
-        expect(reader, Kind::Object, "parameters", "non-object as object")?;
+        if reader.peek()? != Kind::Object {
+            return Err(Error::invalid("failed to get request params.: attempt to get members for non-object"));
+        }
         reader.object(|reader, key| {
             let key = utf8(key)?;
             let value = Value::read(reader)?;

@@ -75,7 +75,7 @@ fn nothing_is_followed_that_has_nowhere_to_go() {
 
 #[test]
 fn settings_of_a_model_hide_those_of_the_server_until_they_are_reset() {
-    let tracing = tracing(&["level=TIMESTAMPS", "rate=5"]);
+    let tracing = tracing(&["level=TIMESTAMPS", "rate=5", "triton,file=/dev/null"]);
     tracing.change(Some("m"), &changes("trace_rate", &["10"])).expect("good");
     tracing.change(None, &changes("trace_rate", &["20"])).expect("good");
     tracing.change(None, &changes("trace_count", &["9"])).expect("good");
@@ -89,7 +89,14 @@ fn settings_of_a_model_hide_those_of_the_server_until_they_are_reset() {
 }
 
 #[test]
-fn a_rate_of_nothing_is_refused() {
-    let error = tracing(&[]).change(None, &changes("trace_rate", &["0"])).expect_err("a refusal");
-    assert_eq!(error.message, "Attempting to set invalid trace setting :sample rate must be non-zero");
+fn nothing_is_turned_on_that_has_nowhere_to_go() {
+    let error = tracing(&[]).change(None, &changes("trace_level", &["TENSORS"])).expect_err("a refusal");
+    assert_eq!(error.message, "Attempting to set invalid trace setting :trace file name is not given");
+}
+
+#[test]
+fn a_rate_of_nothing_follows_nothing() {
+    let tracing = tracing(&["level=TIMESTAMPS", "rate=1", "triton,file=/dev/null"]);
+    tracing.change(None, &changes("trace_rate", &["0"])).expect("good");
+    assert!(tracing.sample("m", || None).is_none());
 }
