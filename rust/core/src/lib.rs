@@ -40,6 +40,7 @@ mod dynamic;
 mod ensemble;
 pub mod error;
 pub mod frontend;
+pub mod histogram;
 pub mod host;
 pub mod instance;
 pub mod isolated;

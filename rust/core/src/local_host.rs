@@ -52,11 +52,11 @@ impl Host for LocalHost {
     }
 
     fn declare_metric(&self, family: &MetricFamily) -> Result<()> {
-        self.plane()?.families.declare(family)
+        self.plane()?.metrics.families.declare(family)
     }
 
     fn change_metric(&self, metric: &MetricName, change: MetricChange) -> Result<f64> {
-        self.plane()?.families.change(metric, change)
+        self.plane()?.metrics.families.change(metric, change)
     }
 }
 

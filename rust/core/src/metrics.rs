@@ -1,185 +1,153 @@
-//! The metrics page: Prometheus' text format, Triton's names, and histograms beside them. One table of what is counted.
+//! The metrics page: Prometheus' text format, Triton's names, and histograms beside them.
 
 mod custom;
+mod machine;
+mod series;
+mod settings;
+mod summary;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Instant;
 
+use crate::histogram::Histogram;
+use crate::metrics::machine::Machine;
+use crate::metrics::series::{CACHE, DISTRIBUTIONS, Gauge, MACHINE, POOLS, SERIES, SUMMARIES, Series};
 use crate::model::Model;
-use crate::statistics::{Failure, Histogram, Totals};
+use crate::statistics::{Failure, Totals};
 
 pub(crate) use custom::Families;
+pub(crate) use series::{FIRST_RESPONSE, FIRST_RESPONSE_BOUNDS};
+pub use settings::MetricSettings;
+pub(crate) use summary::Summary;
 
-/// A counter or gauge read off the totals of a version.
-struct Series {
-    name: &'static str,
-    help: &'static str,
-    kind: &'static str,
-    value: fn(&Model, &Totals) -> f64,
-}
-
-fn microseconds(ns: u64) -> f64 {
-    (ns / 1000) as f64
-}
-
-const SERIES: &[Series] = &[
-    Series {
-        name: "nv_inference_request_success",
-        help: "Number of successful inference requests, all batch sizes",
-        kind: "counter",
-        value: |_, totals| totals.success.count as f64,
-    },
-    Series {
-        name: "nv_inference_count",
-        help: "Number of inferences performed (does not include cached requests)",
-        kind: "counter",
-        value: |_, totals| totals.inference_count as f64,
-    },
-    Series {
-        name: "nv_inference_exec_count",
-        help: "Number of model executions performed (does not include cached requests)",
-        kind: "counter",
-        value: |_, totals| totals.execution_count as f64,
-    },
-    Series {
-        name: "nv_inference_request_duration_us",
-        help: "Cumulative inference request duration in microseconds (includes cached requests)",
-        kind: "counter",
-        value: |_, totals| microseconds(totals.success.ns),
-    },
-    Series {
-        name: "nv_inference_queue_duration_us",
-        help: "Cumulative inference queuing duration in microseconds (includes cached requests)",
-        kind: "counter",
-        value: |_, totals| microseconds(totals.queue.ns),
-    },
-    Series {
-        name: "nv_inference_compute_input_duration_us",
-        help: "Cumulative compute input duration in microseconds (does not include cached requests)",
-        kind: "counter",
-        value: |_, totals| microseconds(totals.compute_input.ns),
-    },
-    Series {
-        name: "nv_inference_compute_infer_duration_us",
-        help: "Cumulative compute inference duration in microseconds (does not include cached requests)",
-        kind: "counter",
-        value: |_, totals| microseconds(totals.compute_infer.ns),
-    },
-    Series {
-        name: "nv_inference_compute_output_duration_us",
-        help: "Cumulative inference compute output duration in microseconds (does not include cached requests)",
-        kind: "counter",
-        value: |_, totals| microseconds(totals.compute_output.ns),
-    },
-    Series {
-        name: "nv_inference_pending_request_count",
-        help: "Instantaneous number of pending requests awaiting execution per-model.",
-        kind: "gauge",
-        value: |model, _| model.pending() as f64,
-    },
-    Series {
-        name: "nv_model_load_duration_secs",
-        help: "Model load time in seconds",
-        kind: "gauge",
-        value: |model, _| model.load_time.as_secs_f64(),
-    },
-];
-
-/// Told of models whose answers are kept, and of no others.
-const CACHE: &[Series] = &[
-    Series {
-        name: "nv_cache_num_hits_per_model",
-        help: "Number of cache hits per model",
-        kind: "counter",
-        value: |_, totals| totals.cache_hit.count as f64,
-    },
-    Series {
-        name: "nv_cache_hit_duration_per_model",
-        help: "Total cache hit duration per model, in microseconds",
-        kind: "counter",
-        value: |_, totals| microseconds(totals.cache_hit.ns),
-    },
-    Series {
-        name: "nv_cache_num_misses_per_model",
-        help: "Number of cache misses per model",
-        kind: "counter",
-        value: |_, totals| totals.cache_miss.count as f64,
-    },
-    Series {
-        name: "nv_cache_miss_duration_per_model",
-        help: "Total cache miss (insert+lookup) duration per model, in microseconds",
-        kind: "counter",
-        value: |_, totals| microseconds(totals.cache_miss.ns),
-    },
-];
-
-/// A histogram read off the totals of a version.
-struct Distribution {
-    name: &'static str,
-    help: &'static str,
-    value: fn(&Totals) -> &Histogram,
-}
-
-const DISTRIBUTIONS: &[Distribution] = &[
-    Distribution {
-        name: "windlass_request_duration_seconds",
-        help: "Time from the arrival of a request to its answer",
-        value: |totals| &totals.latency,
-    },
-    Distribution {
-        name: "windlass_queue_duration_seconds",
-        help: "Time of a request in the queue",
-        value: |totals| &totals.queue_time,
-    },
-    Distribution {
-        name: "windlass_batch_size",
-        help: "Rows of the batches executed",
-        value: |totals| &totals.batch_size,
-    },
-];
-
-/// Every metric's name and what it tells, for the reference in the documentation.
-pub fn catalogue() -> Vec<(&'static str, &'static str, &'static str)> {
-    let failure = ("nv_inference_request_failure", "counter", FAILURE_HELP);
-    let series = SERIES.iter().chain(CACHE).map(|series| (series.name, series.kind, series.help));
-    let distributions = DISTRIBUTIONS.iter().map(|row| (row.name, "histogram", row.help));
-    series.chain([failure]).chain(distributions).collect()
-}
-
+const FAILURE: &str = "nv_inference_request_failure";
 const FAILURE_HELP: &str = "Number of failed inference requests, all batch sizes";
 
-/// The page for these versions.
-pub(crate) fn page(models: &[Arc<Model>]) -> String {
-    let read: Vec<(String, &Arc<Model>, Totals)> =
-        models.iter().map(|model| (labels(model), model, model.statistics.lock().clone())).collect();
-    let mut page = String::with_capacity(1024 + read.len() * 4096);
-    let cached = read.iter().any(|(_, model, _)| model.is_cached());
-    for series in SERIES.iter().chain(CACHE.iter().filter(|_| cached)) {
-        head(&mut page, series.name, series.help, series.kind);
-        let told = |model: &Model| model.is_cached() || !series.name.starts_with("nv_cache_");
-        for (labels, model, totals) in read.iter().filter(|(_, model, _)| told(model)) {
-            let _ = writeln!(page, "{}{{{labels}}} {}", series.name, (series.value)(model, totals));
-        }
-    }
-    let name = "nv_inference_request_failure";
-    head(&mut page, name, FAILURE_HELP, "counter");
-    for (labels, _, totals) in &read {
-        for (reason, count) in Failure::LABELS.iter().zip(totals.failures) {
-            let _ = writeln!(page, "{name}{{{labels},reason=\"{reason}\"}} {count}");
-        }
-    }
-    for row in DISTRIBUTIONS {
-        head(&mut page, row.name, row.help, "histogram");
-        for (labels, _, totals) in &read {
-            buckets(&mut page, row.name, labels, (row.value)(totals));
-        }
-    }
-    page
+/// Every metric's name, its type and what it tells, for the reference in the documentation.
+pub fn catalogue() -> Vec<(&'static str, &'static str, &'static str)> {
+    let series = SERIES.iter().chain(CACHE).map(|series| (series.name, series.kind, series.help));
+    let gauges = POOLS.iter().chain(MACHINE).map(|row| (row.name, "gauge", row.help));
+    let distributions = DISTRIBUTIONS.iter().map(|row| (row.name, "histogram", row.help));
+    let summaries = SUMMARIES.iter().map(|row| (row.name, "summary", row.help));
+    series.chain([(FAILURE, "counter", FAILURE_HELP)]).chain(gauges).chain(distributions).chain(summaries).collect()
 }
 
+/// Writes the page.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    settings: MetricSettings,
+    machine: Option<Machine>,
+    /// Those that models declared themselves.
+    pub(crate) families: Families,
+}
+
+/// A version as it was when the page was asked for.
+struct Read<'a> {
+    labels: String,
+    model: &'a Model,
+    totals: Totals,
+}
+
+impl Metrics {
+    pub(crate) fn new(settings: MetricSettings) -> Self {
+        Self { machine: settings.machine.map(Machine::new), settings, families: Families::default() }
+    }
+
+    /// The page for these versions.
+    pub(crate) fn page(&self, models: &[Arc<Model>]) -> String {
+        let read: Vec<Read<'_>> = models.iter().map(|model| Read::new(model)).collect();
+        let mut page = String::with_capacity(1024 + read.len() * 4096);
+        self.write_series(&mut page, &read);
+        head(&mut page, FAILURE, FAILURE_HELP, "counter");
+        for Read { labels, totals, .. } in &read {
+            for (reason, count) in Failure::LABELS.iter().zip(totals.failures) {
+                let _ = writeln!(page, "{FAILURE}{{{labels},reason=\"{reason}\"}} {count}");
+            }
+        }
+        self.write_machine(&mut page);
+        for row in DISTRIBUTIONS {
+            let told = || read.iter().filter_map(|read| Some((&read.labels, (row.value)(&read.totals)?)));
+            if told().next().is_some() {
+                head(&mut page, row.name, row.help, "histogram");
+            }
+            told().for_each(|(labels, histogram)| buckets(&mut page, row.name, labels, histogram));
+        }
+        if self.settings.summaries {
+            self.write_summaries(&mut page, &read);
+        }
+        self.families.write(&mut page);
+        page
+    }
+
+    fn write_series(&self, page: &mut String, read: &[Read<'_>]) {
+        let cached = read.iter().any(|read| read.model.is_cached());
+        let wanted = |series: &&Series| self.settings.counters || !series.is_of_time();
+        for series in SERIES.iter().filter(wanted) {
+            write(page, series, read.iter());
+        }
+        for series in CACHE.iter().filter(|_| cached).filter(wanted) {
+            write(page, series, read.iter().filter(|read| read.model.is_cached()));
+        }
+    }
+
+    fn write_machine(&self, page: &mut String) {
+        let load = self.machine.as_ref().map(Machine::load);
+        let shown = if load.is_some() { MACHINE } else { &[] };
+        for Gauge { name, help, value } in POOLS.iter().chain(shown) {
+            head(page, name, help, "gauge");
+            let _ = writeln!(page, "{name} {}", value(&load.unwrap_or_default()));
+        }
+    }
+
+    fn write_summaries(&self, page: &mut String, read: &[Read<'_>]) {
+        let now = Instant::now();
+        for row in SUMMARIES {
+            head(page, row.name, row.help, "summary");
+            for Read { labels, model, totals } in read {
+                if row.cached.is_some_and(|cached| cached != model.is_cached()) {
+                    continue;
+                }
+                let Some(summaries) = &totals.summaries else { continue };
+                let (name, summary) = (row.name, (row.value)(summaries));
+                let _ = writeln!(page, "{name}_count{{{labels}}} {}", summary.count);
+                let _ = writeln!(page, "{name}_sum{{{labels}}} {}", summary.sum);
+                for (text, quantile) in self.settings.quantiles.iter() {
+                    let value = summary.quantile(*quantile, now);
+                    let _ = writeln!(page, "{name}{{{labels},quantile=\"{text}\"}} {value}");
+                }
+            }
+        }
+    }
+}
+
+impl<'a> Read<'a> {
+    fn new(model: &'a Model) -> Self {
+        Self { labels: labels(model), model, totals: model.statistics.lock().clone() }
+    }
+}
+
+fn write<'a>(page: &mut String, series: &Series, read: impl Iterator<Item = &'a Read<'a>>) {
+    head(page, series.name, series.help, series.kind);
+    for Read { labels, model, totals } in read {
+        let _ = writeln!(page, "{}{{{labels}}} {}", series.name, (series.value)(model, totals));
+    }
+}
+
+/// Whose a metric is: the version, and the tags of its configuration.
 fn labels(model: &Model) -> String {
-    let name = model.spec.model.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-    format!("model=\"{name}\",version=\"{}\"", model.spec.version)
+    let mut labels = format!("model=\"{}\",version=\"{}\"", escaped(&model.spec.model), model.spec.version);
+    let mut tags: Vec<_> = model.spec.config.metric_tags.iter().collect();
+    tags.sort();
+    for (tag, value) in tags {
+        let tag: String = tag.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        let _ = write!(labels, ",_{tag}=\"{}\"", escaped(value));
+    }
+    labels
+}
+
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 fn head(page: &mut String, name: &str, help: &str, kind: &str) {

@@ -11,11 +11,14 @@ use crate::catalog::Catalog;
 use crate::dynamic::Dynamic;
 use crate::ensemble::Ensemble;
 use crate::error::{Error, Result};
+use crate::histogram::Histogram;
 use crate::instance::{Executor, Job, RemoteInstance};
 use crate::limiter::RateLimiter;
 use crate::line::Line;
+use crate::metrics::{FIRST_RESPONSE, FIRST_RESPONSE_BOUNDS, MetricSettings};
 use crate::payload::check_size;
 use crate::pending::Pending;
+use crate::proto::inference::model_metrics::metric_control::MetricOptions;
 use crate::queue::Likeness;
 use crate::reactor::Reactor;
 use crate::reply::reply;
@@ -23,7 +26,7 @@ use crate::request::Request;
 use crate::scheduler::Scheduler;
 use crate::sequence::{Sequences, check_id};
 use crate::spec::{Files, Spec, TensorSpec};
-use crate::statistics::Statistics;
+use crate::statistics::{Statistics, Summaries};
 use crate::tensor::{Tensor, format_shape};
 use crate::trace::{Activity, Event};
 use crate::warmup::warm_up;
@@ -115,6 +118,28 @@ impl Model {
             Engine::Queue(scheduler) => warm_up(self, scheduler, files),
             Engine::Ensemble(_) => Ok(()),
         }
+    }
+
+    /// The version, keeping besides its totals what the metrics page wants.
+    #[must_use]
+    pub fn with_metrics(self, settings: &MetricSettings) -> Self {
+        let mut totals = self.statistics.lock();
+        totals.summaries = settings.summaries.then(|| Box::new(Summaries::new()));
+        if settings.histograms && self.spec.decoupled {
+            totals.first_response = Some(Histogram::new(&self.first_response_bounds()));
+        }
+        drop(totals);
+        self
+    }
+
+    fn first_response_bounds(&self) -> Vec<f64> {
+        let controls = self.spec.config.model_metrics.iter().flat_map(|metrics| &metrics.metric_control);
+        let own = controls.into_iter().find_map(|control| {
+            let family = &control.metric_identifier.as_ref()?.family;
+            let MetricOptions::HistogramOptions(options) = control.metric_options.as_ref()?;
+            (family == FIRST_RESPONSE).then(|| options.buckets.clone())
+        });
+        own.unwrap_or_else(|| FIRST_RESPONSE_BOUNDS.to_vec())
     }
 
     /// Whether answers of it are kept.

@@ -21,7 +21,7 @@ use crate::host::Host;
 use crate::limiter::RateLimiter;
 use crate::local_host::LocalHost;
 use crate::log::Log;
-use crate::metrics::{self, Families};
+use crate::metrics::Metrics;
 use crate::model::Model;
 use crate::reactor::Reactor;
 pub use crate::settings::Settings;
@@ -78,8 +78,8 @@ pub struct Plane {
     running: Mutex<Option<Running>>,
     /// Where models' requests to other models live; started with the first.
     guests: Mutex<Option<Crew>>,
-    /// What models count themselves.
-    pub(crate) families: Families,
+    /// The metrics page, and what models count themselves.
+    pub(crate) metrics: Metrics,
 }
 
 /// What `listen` started.
@@ -102,6 +102,7 @@ impl Plane {
         let limiter = settings.rate_limits.clone().map(|limits| Arc::new(RateLimiter::new(limits)));
         let cache = (settings.cache_bytes > 0).then(|| Arc::new(Cache::new(settings.cache_bytes)));
         let tracing = Arc::new(Tracing::new(settings.trace.clone(), Arc::clone(&control)));
+        let metrics = Metrics::new(settings.metrics_page.clone());
         let log = Log::new(settings.log.clone(), Arc::clone(&control));
         Self {
             regions: Arc::new(Regions::new(settings.client_shm)),
@@ -118,7 +119,7 @@ impl Plane {
             stop: watch::Sender::new(Stop::Serve),
             running: Mutex::new(None),
             guests: Mutex::new(None),
-            families: Families::default(),
+            metrics,
         }
     }
 
@@ -303,9 +304,7 @@ impl Plane {
 
     /// The metrics page.
     pub fn metrics(&self) -> String {
-        let mut page = metrics::page(&self.catalog.ready());
-        self.families.write(&mut page);
-        page
+        self.metrics.page(&self.catalog.ready())
     }
 
     /// The server, as model code in its own process sees it.

@@ -68,7 +68,13 @@ impl Responder {
         let failed = matches!(result, Some(Err(_)));
         self.failed |= failed;
         let cancelled = self.reply.is_abandoned();
-        self.scheduler.statistics.lock().responded(self.given, now - self.before, result.is_none(), failed, cancelled);
+        {
+            let mut totals = self.scheduler.statistics.lock();
+            totals.responded(self.given, now - self.before, result.is_none(), failed, cancelled);
+            if self.given == 0 {
+                totals.began(now - self.arrived);
+            }
+        }
         let queue = if self.given == 0 { self.started - self.arrived } else { Duration::ZERO };
         let spent = Spent { queue, compute: Timing { infer: now - self.before, ..Timing::default() } };
         self.before = now;

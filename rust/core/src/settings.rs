@@ -6,6 +6,7 @@ use crate::frontend::grpc;
 use crate::frontend::tls::Tls;
 use crate::limiter::Limit;
 use crate::log::LogSettings;
+use crate::metrics::MetricSettings;
 use crate::trace::settings::Setup;
 
 /// How the server is set up.
@@ -44,6 +45,8 @@ pub struct Settings {
     pub rate_limits: Option<Vec<Limit>>,
     /// The log as it is written at the start.
     pub log: LogSettings,
+    /// What is on the metrics page.
+    pub metrics_page: MetricSettings,
     /// What is traced from the start, and where to.
     pub trace: Setup,
     /// Headers of REST requests that become parameters.

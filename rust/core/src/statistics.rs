@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::ops::{AddAssign, Sub};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::histogram::Histogram;
+use crate::metrics::Summary;
 
 /// How often, and how long in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,29 +115,6 @@ pub struct BatchTotals {
     pub output: Total,
 }
 
-/// A histogram with fixed upper bounds.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Histogram {
-    /// Upper bounds, ascending.
-    pub bounds: &'static [f64],
-    /// Observations at or under each bound and over the one before; one more for those over all.
-    pub counts: Vec<u64>,
-    /// Sum of all observations.
-    pub sum: f64,
-}
-
-impl Histogram {
-    fn new(bounds: &'static [f64]) -> Self {
-        Self { bounds, counts: vec![0; bounds.len() + 1], sum: 0.0 }
-    }
-
-    fn observe(&mut self, value: f64, times: u64) {
-        let place = self.bounds.partition_point(|&bound| bound < value);
-        self.counts[place] += times;
-        self.sum += value * times as f64;
-    }
-}
-
 /// Upper bounds in seconds: 100 microseconds to 10 seconds, three to a decade.
 const SECONDS: &[f64] =
     &[1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -175,8 +155,56 @@ pub struct Totals {
     pub latency: Histogram,
     /// Seconds in the queue.
     pub queue_time: Histogram,
+    /// Seconds of execution, as each request sees them.
+    pub compute_time: Histogram,
     /// Rows of a batch.
     pub batch_size: Histogram,
+    /// Milliseconds from arrival to the first of several answers, where that is wanted.
+    pub first_response: Option<Histogram>,
+    /// Quantiles of the times, where they are wanted.
+    pub(crate) summaries: Option<Box<Summaries>>,
+}
+
+/// Quantiles of the times of requests, in microseconds.
+#[derive(Clone, Debug)]
+pub(crate) struct Summaries {
+    pub(crate) request: Summary,
+    pub(crate) queue: Summary,
+    pub(crate) compute_input: Summary,
+    pub(crate) compute_infer: Summary,
+    pub(crate) compute_output: Summary,
+    pub(crate) cache_hit: Summary,
+    pub(crate) cache_miss: Summary,
+}
+
+impl Summaries {
+    pub(crate) fn new() -> Self {
+        let new = Summary::new;
+        Self {
+            request: new(),
+            queue: new(),
+            compute_input: new(),
+            compute_infer: new(),
+            compute_output: new(),
+            cache_hit: new(),
+            cache_miss: new(),
+        }
+    }
+
+    fn answered(&mut self, whole: Duration, queue: Duration, now: Instant) {
+        self.request.observe(microseconds(whole), now);
+        self.queue.observe(microseconds(queue), now);
+    }
+
+    fn executed(&mut self, timing: Timing, now: Instant) {
+        self.compute_input.observe(microseconds(timing.input), now);
+        self.compute_infer.observe(microseconds(timing.infer), now);
+        self.compute_output.observe(microseconds(timing.output), now);
+    }
+}
+
+fn microseconds(time: Duration) -> f64 {
+    time.as_micros() as f64
 }
 
 impl Default for Totals {
@@ -198,7 +226,10 @@ impl Default for Totals {
             failures: [0; 4],
             latency: Histogram::new(SECONDS),
             queue_time: Histogram::new(SECONDS),
+            compute_time: Histogram::new(SECONDS),
             batch_size: Histogram::new(ROWS),
+            first_response: None,
+            summaries: None,
         }
     }
 }
@@ -212,7 +243,7 @@ impl Totals {
         batch.input.add(1, timing.input);
         batch.infer.add(1, timing.infer);
         batch.output.add(1, timing.output);
-        self.batch_size.observe(rows as f64, 1);
+        self.batch_size.observe(rows as f64);
     }
 
     /// One request of an execution, answered well.
@@ -223,8 +254,21 @@ impl Totals {
         self.compute_input.add(1, timing.input);
         self.compute_infer.add(1, timing.infer);
         self.compute_output.add(1, timing.output);
-        self.latency.observe(whole.as_secs_f64(), 1);
-        self.queue_time.observe(queue.as_secs_f64(), 1);
+        self.latency.observe(whole.as_secs_f64());
+        self.queue_time.observe(queue.as_secs_f64());
+        self.compute_time.observe((timing.input + timing.infer + timing.output).as_secs_f64());
+        if let Some(summaries) = &mut self.summaries {
+            let now = Instant::now();
+            summaries.answered(whole, queue, now);
+            summaries.executed(timing, now);
+        }
+    }
+
+    /// The first answer of several, so long after the request.
+    pub fn began(&mut self, after: Duration) {
+        if let Some(histogram) = &mut self.first_response {
+            histogram.observe(after.as_secs_f64() * 1000.0);
+        }
     }
 
     /// One of the answers of a model that gives several, so long after the one before.
@@ -253,8 +297,13 @@ impl Totals {
         self.success.add(1, whole);
         self.queue.add(1, Duration::ZERO);
         self.cache_hit.add(1, looking);
-        self.latency.observe(whole.as_secs_f64(), 1);
-        self.queue_time.observe(0.0, 1);
+        self.latency.observe(whole.as_secs_f64());
+        self.queue_time.observe(0.0);
+        if let Some(summaries) = &mut self.summaries {
+            let now = Instant::now();
+            summaries.answered(whole, Duration::ZERO, now);
+            summaries.cache_hit.observe(microseconds(looking), now);
+        }
     }
 
     /// One request whose answer was not in the cache.
@@ -266,6 +315,9 @@ impl Totals {
     pub fn kept(&mut self, looking: Duration, keeping: Duration) {
         self.cache_miss.ns += keeping.as_nanos() as u64;
         self.success.ns += (looking + keeping).as_nanos() as u64;
+        if let Some(summaries) = &mut self.summaries {
+            summaries.cache_miss.observe(microseconds(looking + keeping), Instant::now());
+        }
     }
 
     /// One request that was admitted and failed.
@@ -283,20 +335,5 @@ impl Statistics {
     /// The totals, to add to or to read; hold them shortly and never across an await.
     pub fn lock(&self) -> MutexGuard<'_, Totals> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_observation_falls_into_the_first_bucket_that_holds_it() {
-        let mut histogram = Histogram::new(&[1.0, 2.0, 4.0]);
-        for value in [1.0, 1.5, 2.0, 9.0] {
-            histogram.observe(value, 1);
-        }
-        assert_eq!(histogram.counts, [1, 2, 0, 1]);
-        assert!((histogram.sum - 13.5).abs() < 1e-9);
     }
 }

@@ -1,16 +1,20 @@
 //! What of the settings comes as text, as the command line has it, and is read here once.
 
+use std::time::Duration;
+
 use pyo3::prelude::*;
 use windlass_core::error::Result;
 use windlass_core::frontend::access::Restrictions;
 use windlass_core::frontend::fields::Forwarding;
 use windlass_core::log::LogSettings;
+use windlass_core::metrics::MetricSettings;
 use windlass_core::plane::Settings;
 use windlass_core::trace::settings::Setup;
 
 /// What is told of requests, and to whom; a dictionary on the Python side.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
+#[allow(clippy::struct_excessive_bools)] // switches of the command line
 pub(crate) struct Observation {
     trace_config: Vec<String>,
     http_header_forward_pattern: String,
@@ -23,6 +27,9 @@ pub(crate) struct Observation {
     log_error: bool,
     log_verbose: u32,
     log_format: String,
+    metrics_config: Vec<String>,
+    metrics_interval_ms: u64,
+    cpu_metrics: bool,
 }
 
 impl Observation {
@@ -40,6 +47,10 @@ impl Observation {
             grpc_forwarding: Forwarding::parse(&self.grpc_header_forward_pattern)?,
             http_restrictions: Restrictions::parse(each(&self.http_restricted_api), "")?,
             grpc_restrictions: Restrictions::parse(each(&self.grpc_restricted_protocol), "triton-grpc-protocol-")?,
+            metrics_page: MetricSettings {
+                machine: self.cpu_metrics.then(|| Duration::from_millis(self.metrics_interval_ms)),
+                ..MetricSettings::parse(each(&self.metrics_config))?
+            },
             log: LogSettings {
                 file: self.log_file,
                 info: self.log_info,

@@ -35,6 +35,9 @@ _OBSERVE = (
     "log_error",
     "log_verbose",
     "log_format",
+    "metrics_config",
+    "metrics_interval_ms",
+    "cpu_metrics",
 )
 
 
@@ -53,8 +56,8 @@ class ServerSettings:
     ``resource_limits`` say, or, when they say nothing, as the most demanding instance needs. A door without an address
     of its own is at ``host``.
 
-    ``trace_config``, ``http_restricted_api`` and ``grpc_restricted_protocol`` hold texts as the command line takes
-    them: ``"level=TIMESTAMPS"``, ``"health,metadata:key=value"``.
+    ``trace_config``, ``metrics_config``, ``http_restricted_api`` and ``grpc_restricted_protocol`` hold texts as the
+    command line takes them: ``"level=TIMESTAMPS"``, ``"health,metadata:key=value"``.
     """
 
     host: str = "127.0.0.1"
@@ -96,6 +99,9 @@ class ServerSettings:
     log_error: bool = True
     log_verbose: int = 0
     log_format: str = "default"
+    metrics_config: tuple[str, ...] = ()
+    metrics_interval_ms: int = 2000
+    cpu_metrics: bool = True
 
 
 class Server:

@@ -42,7 +42,12 @@ impl Tally {
             return;
         }
         let now = Instant::now();
-        self.ensemble.statistics.lock().responded(self.given, now - self.before, false, false, false);
+        let mut totals = self.ensemble.statistics.lock();
+        totals.responded(self.given, now - self.before, false, false, false);
+        if self.given == 0 {
+            totals.began(now - self.arrived);
+        }
+        drop(totals);
         self.before = now;
         self.given += 1;
     }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Code, Error, Result};
 use crate::host::{MetricChange, MetricFamily, MetricKind, MetricName};
+use crate::metrics::escaped;
 
 /// Families by name.
 #[derive(Debug, Default)]
@@ -155,10 +156,6 @@ fn unsupported(kind: MetricKind, change: MetricChange) -> Error {
 fn is_name(text: &str, colons: bool) -> bool {
     text.starts_with(|first: char| !first.is_ascii_digit())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || (colons && c == ':'))
-}
-
-fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 #[cfg(test)]

@@ -40,6 +40,7 @@ impl Plane {
             return Err(error);
         }
         model.load_time = load_time + started.elapsed();
+        let model = model.with_metrics(&self.settings.metrics_page);
         Ok(match &self.cache {
             Some(cache) => model.with_cache(cache),
             None => model,
