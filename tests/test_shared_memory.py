@@ -125,6 +125,20 @@ def test_an_output_may_lie_where_its_input_does(client, library):
         assert found == [0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6, 7]
 
 
+def test_a_large_tensor_goes_through_a_region(client, library):
+    """So large that nobody else's requests wait for its copies."""
+    array = np.arange(2**21, dtype=np.float32).reshape(1, -1)
+    with segment("both", 2 * array.nbytes) as both:
+        shm.set_shared_memory_region(both, [array])
+        client.register_system_shared_memory("both", key(both), 2 * array.nbytes)
+        wanted = shared_output(library, "both", array.nbytes, array.nbytes)
+
+        client.infer("echo", [shared_input(library, array, "both")], outputs=[wanted])
+
+        found = shm.get_contents_as_numpy(both, np.float32, array.shape, array.nbytes)
+        np.testing.assert_array_equal(found, array)
+
+
 def test_what_lies_outside_a_region_is_refused(client, library):
     array = np.zeros((1, 4), np.float32)
     with segment("in", 64) as given:

@@ -22,6 +22,9 @@ const SEGMENTS: &str = "/dev/shm";
 /// Segments under such names belong to model processes of another server.
 const RESERVED_PREFIX: &str = "triton_python_backend_shm_region_";
 
+/// Bytes that are copied in less than a millisecond.
+pub(crate) const LIGHT_BYTES: u64 = 4 << 20;
+
 /// The regions that clients have registered.
 #[derive(Debug)]
 pub struct Regions {
@@ -101,6 +104,12 @@ impl Regions {
             regions.remove(name);
         }
         Ok(())
+    }
+
+    /// Whether there is one that takes long to read.
+    pub(crate) fn are_large(&self) -> bool {
+        let regions = self.regions.read().unwrap_or_else(PoisonError::into_inner);
+        regions.values().any(|region| region.byte_size > LIGHT_BYTES)
     }
 
     /// The region of that name, or all when no name is given.
@@ -301,197 +310,4 @@ fn size_of(segment: &OwnedFd) -> Option<u64> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use std::fs::{File, OpenOptions, remove_file};
-    use std::os::unix::fs::FileExt;
-    use std::process;
-
-    use super::*;
-    use crate::tensor::{DataType, Name};
-
-    /// A client's segment, named after its test; gone when that ends.
-    pub(crate) struct Segment {
-        pub(crate) key: String,
-        file: File,
-    }
-
-    impl Segment {
-        pub(crate) fn new(test: &str, bytes: &[u8]) -> Self {
-            let key = format!("/test_{test}_{}", process::id());
-            let path = format!("{SEGMENTS}{key}");
-            let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path);
-            let file = file.expect("a segment");
-            file.write_all_at(bytes, 0).expect("there is room");
-            Self { key, file }
-        }
-
-        fn bytes(&self) -> Vec<u8> {
-            let mut bytes = vec![0; self.file.metadata().expect("a file").len() as usize];
-            self.file.read_exact_at(&mut bytes, 0).expect("as many");
-            bytes
-        }
-    }
-
-    impl Drop for Segment {
-        fn drop(&mut self) {
-            let _ = remove_file(format!("{SEGMENTS}{}", self.key));
-        }
-    }
-
-    fn output(bytes: &[u8]) -> Tensor {
-        let data = Bytes::copy_from_slice(bytes).into();
-        Tensor { name: Name::from("y"), data_type: DataType::Uint8, shape: vec![bytes.len() as i64], data }
-    }
-
-    fn fault<T: std::fmt::Debug>(result: Result<T>) -> (Code, String) {
-        let error = result.expect_err("a fault");
-        (error.code, error.message)
-    }
-
-    fn invalid(text: &str) -> (Code, String) {
-        (Code::InvalidArgument, text.to_owned())
-    }
-
-    #[test]
-    fn tensors_are_read_and_written_where_they_are() {
-        let segment = Segment::new("place", b"0123456789");
-        let regions = Regions::new(true);
-        regions.register("r", &segment.key, 2, 8).expect("a region");
-
-        let read = regions.slot("r", 1, 3).and_then(|slot| slot.read()).expect("bytes");
-        regions.slot("r", 4, 4).and_then(|slot| slot.write(&output(b"abc"))).expect("it fits");
-
-        assert_eq!(read.as_slice(), b"345");
-        assert_eq!(segment.bytes(), b"012345abc9");
-    }
-
-    #[test]
-    fn regions_are_shown_until_they_are_forgotten() {
-        let segment = Segment::new("status", b"0123456789");
-        let regions = Regions::new(true);
-        let names = || regions.status("").expect("all").iter().map(|region| region.name.clone()).collect::<Vec<_>>();
-        regions.register("b", &segment.key, 0, 10).expect("a region");
-        regions.register("a", &segment.key, 1, 2).expect("a region");
-
-        assert_eq!(names(), ["a", "b"]);
-        let region = &regions.status("a").expect("it is there")[0];
-        assert_eq!((&region.key, region.offset, region.byte_size), (&segment.key, 1, 2));
-        let taken = "shared memory region 'a' already in manager".to_owned();
-        assert_eq!(fault(regions.register("a", &segment.key, 0, 1)), (Code::AlreadyExists, taken));
-        regions.unregister("a").expect("it was there");
-        regions.unregister("a").expect("it does not have to be");
-        let unknown = "Unable to find system shared memory region: 'a'".to_owned();
-        assert_eq!(fault(regions.status("a")), (Code::NotFound, unknown));
-        regions.unregister("").expect("all");
-        assert!(names().is_empty());
-    }
-
-    #[test]
-    fn who_uses_a_region_keeps_it() {
-        let segment = Segment::new("kept", b"0123456789");
-        let regions = Regions::new(true);
-        regions.register("r", &segment.key, 0, 10).expect("a region");
-        let slot = regions.slot("r", 0, 4).expect("a slot");
-
-        regions.unregister("").expect("all");
-
-        assert_eq!(slot.read().expect("bytes").as_slice(), b"0123");
-    }
-
-    #[test]
-    fn what_is_outside_a_region_is_refused() {
-        let segment = Segment::new("bounds", b"0123456789");
-        let regions = Regions::new(true);
-        regions.register("r", &segment.key, 0, 8).expect("a region");
-        let size = "Invalid offset + byte size for shared memory region: 'r'";
-        let offset = "Invalid offset for shared memory region: 'r'";
-        for (at, byte_size, text) in [(0, 9, size), (7, 2, size), (8, 1, offset), (u64::MAX, 1, offset)] {
-            assert_eq!(fault(regions.slot("r", at, byte_size)), invalid(text), "{at} {byte_size}");
-        }
-        let nothing = regions.slot("r", 0, 0).expect("room for an output without elements");
-        assert_eq!(fault(nothing.read()), invalid(size));
-        let overflow = "Integer overflow detected: byte_size (18446744073709551615) + offset (1) exceeds maximum value \
-                        (18446744073709551615) for region 'r'";
-        assert_eq!(fault(regions.slot("r", 1, u64::MAX)), invalid(overflow));
-        let unknown = "Unable to find shared memory region: 'x'".to_owned();
-        assert_eq!(fault(regions.slot("x", 0, 1)), (Code::NotFound, unknown));
-    }
-
-    #[test]
-    fn only_what_is_inside_a_segment_becomes_a_region() {
-        let segment = Segment::new("real", b"0123456789");
-        let regions = Regions::new(true);
-        for (offset, byte_size) in [(0, 11), (10, 1), (0, 0), (u64::MAX, 2)] {
-            let found = fault(regions.register("r", &segment.key, offset, byte_size));
-            assert_eq!(found, invalid("failed to register shared memory region 'r': invalid args"));
-        }
-        for (key, text) in [
-            ("/test_none", "Unable to open shared memory region: '/test_none'"),
-            ("..", "Unable to open shared memory region: '..'"),
-            ("/a/../b", "cannot register shared memory region 'r' - invalid shm key '/a/../b'"),
-            ("/", "cannot register shared memory region 'r' - invalid shm key '/'"),
-            (
-                "//triton_python_backend_shm_region_1",
-                "cannot register shared memory region 'r' with key '//triton_python_backend_shm_region_1' as the key contains the reserved \
-                 prefix 'triton_python_backend_shm_region_'",
-            ),
-        ] {
-            assert_eq!(fault(regions.register("r", key, 0, 1)), invalid(text));
-        }
-        let nameless = "'region name' is necessary to register system shared memory region";
-        assert_eq!(fault(regions.register("", &segment.key, 0, 1)), invalid(nameless));
-    }
-
-    #[test]
-    fn a_link_among_the_segments_leads_nowhere() {
-        let segment = Segment::new("target", b"secret");
-        let key = format!("/test_link_{}", process::id());
-        let path = format!("{SEGMENTS}{key}");
-        std::os::unix::fs::symlink(format!("{SEGMENTS}{}", segment.key), &path).expect("a link");
-
-        let found = fault(Regions::new(true).register("r", &key, 0, 1));
-
-        remove_file(path).expect("it was there");
-        assert_eq!(found, invalid(&format!("Unable to open shared memory region: '{key}'")));
-    }
-
-    #[test]
-    fn a_segment_that_shrinks_is_told_and_does_not_grow() {
-        let segment = Segment::new("shrunk", b"0123456789");
-        let regions = Regions::new(true);
-        regions.register("r", &segment.key, 0, 10).expect("a region");
-        let slot = regions.slot("r", 0, 8).expect("a slot");
-        segment.file.set_len(4).expect("a smaller file");
-        let text = format!(
-            "shared memory region 'r' was registered with 10 bytes, and its segment '{}' has become smaller",
-            segment.key
-        );
-
-        assert_eq!(fault(slot.read()), invalid(&text));
-        assert_eq!(fault(slot.write(&output(b"abcdefgh"))), invalid(&text));
-        assert_eq!(segment.bytes(), b"0123");
-    }
-
-    #[test]
-    fn an_output_has_to_fit() {
-        let segment = Segment::new("fit", b"0123456789");
-        let regions = Regions::new(true);
-        regions.register("r", &segment.key, 0, 10).expect("a region");
-
-        let found = fault(regions.slot("r", 0, 2).expect("a slot").write(&output(b"abc")));
-
-        let text = "shared memory size specified with the request for output 'y' (2 bytes) should be at least 3 bytes to hold the results";
-        assert_eq!(found, invalid(text));
-        assert_eq!(segment.bytes(), b"0123456789");
-    }
-
-    #[test]
-    fn a_server_that_does_not_offer_it_says_how_it_would() {
-        let regions = Regions::new(false);
-        let text = "Client shared memory is disabled. Start the server with '--allow-client-shm=true' to enable.";
-        for answer in [regions.register("r", "/x", 0, 1), regions.unregister(""), regions.unregister_cuda()] {
-            assert_eq!(fault(answer), (Code::Unsupported, text.to_owned()));
-        }
-        assert!(regions.status("").expect("none").is_empty());
-    }
-}
+pub(crate) mod tests;

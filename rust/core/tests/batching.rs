@@ -5,7 +5,7 @@ mod echo;
 use std::sync::Arc;
 use std::time::Duration;
 
-use echo::{Echo, Setup};
+use echo::{Echo, Setup, floats};
 use tokio::time::{Instant, advance, timeout};
 use windlass_core::error::Code;
 use windlass_core::proto::inference::model_queue_policy::TimeoutAction;
@@ -40,6 +40,25 @@ async fn ragged_requests_lie_side_by_side_and_each_gets_its_own_shape_back() {
 
     assert_eq!(answers, [(vec![1, 1], 4), (vec![1, 3], 12), (vec![2, 2], 16)]);
     assert_eq!(served.values(), [vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], vec![0.0, 1.0, 4.0, 8.0]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ragged_requests_of_all_shapes_get_their_own_values_back() {
+    let served = Setup::new(batching(Duration::ZERO)).ragged().serve();
+    let shapes = (1..=3_usize).flat_map(|rows| (1..=4_usize).map(move |width| (rows, width)));
+    let mut number = 0.0;
+    let asked: Vec<_> = shapes
+        .map(|(rows, width)| {
+            let values: Vec<f32> = (0..rows * width).map(|place| number + place as f32).collect();
+            number += 100.0;
+            (served.submit(&values, width), values, [rows as i64, width as i64])
+        })
+        .collect();
+
+    for (pending, values, shape) in asked {
+        let output = pending.await.expect("an answer").outputs.remove(0);
+        assert_eq!((&output.shape[..], floats(&output)), (&shape[..], values));
+    }
 }
 
 #[tokio::test(start_paused = true)]

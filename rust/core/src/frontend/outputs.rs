@@ -5,9 +5,12 @@ use bytes::Bytes;
 use crate::classification::classify;
 use crate::error::Result;
 use crate::request::Response;
-use crate::shared_memory::Slot;
+use crate::shared_memory::{LIGHT_BYTES, Slot};
 use crate::spec::Spec;
-use crate::tensor::Name;
+use crate::tensor::{Name, Tensor};
+
+/// Outputs up to this size become JSON, or are put in order, on the spot: written out, numbers take longer than read in.
+const LIGHT_OUTPUT_BYTES: usize = 64 * 1024;
 
 /// How an output is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,9 +59,18 @@ impl OutputForms {
         self.named.iter().find(|(named, _)| &**named == name).map(|(_, wish)| wish)
     }
 
-    /// Whether its elements are put in order, which takes a while where there are many.
-    pub fn ranks(&self, name: &str) -> bool {
-        self.wish(name).is_some_and(|wish| wish.classes.is_some())
+    /// Whether doing that takes so long that nobody else should wait for it.
+    pub fn are_heavy(&self, outputs: &[Tensor]) -> bool {
+        let (mut worked, mut copied) = (0, 0);
+        for output in outputs {
+            let wish = self.wish(&output.name);
+            if wish.is_some_and(|wish| wish.slot.is_some()) {
+                copied += output.data.len();
+            } else if self.of(&output.name) == Form::Json || wish.is_some_and(|wish| wish.classes.is_some()) {
+                worked += output.data.len();
+            }
+        }
+        worked > LIGHT_OUTPUT_BYTES || copied as u64 > LIGHT_BYTES
     }
 
     /// Whether it goes into shared memory, and not into the message.

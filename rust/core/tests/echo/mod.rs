@@ -196,7 +196,7 @@ pub(crate) fn values(answer: Result<Response>) -> Vec<f32> {
     floats(&answer.expect("a good answer").outputs[0])
 }
 
-fn floats(tensor: &Tensor) -> Vec<f32> {
+pub(crate) fn floats(tensor: &Tensor) -> Vec<f32> {
     let (chunks, _) = tensor.data.as_slice().as_chunks::<4>();
     chunks.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
 }

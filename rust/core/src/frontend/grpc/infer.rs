@@ -21,9 +21,6 @@ use crate::spec::Spec;
 /// The key of `ModelInferResponse.raw_output_contents` on the wire: field 6, of bytes.
 pub(super) const RAW_OUTPUT_CONTENTS: u8 = 6 << 3 | 2;
 
-/// Outputs up to this size are put in order on the spot.
-const LIGHT_OUTPUT_BYTES: usize = 64 * 1024;
-
 /// Answers an inference request.
 pub(super) async fn infer(door: &Door, message: Bytes, inbound: &Inbound<'_>) -> Result<Reply, Refusal> {
     if door.plane.stopping() {
@@ -35,12 +32,13 @@ pub(super) async fn infer(door: &Door, message: Bytes, inbound: &Inbound<'_>) ->
     if model.spec.decoupled {
         return Err(Refusal::unimplemented("ModelInfer RPC doesn't support models with decoupled transaction policy"));
     }
-    let (mut request, forms) = decode(message, &model.spec, door.plane.regions())?;
+    let (regions, spec) = (Arc::clone(door.plane.regions()), Arc::clone(&model.spec));
+    let long = regions.are_large() && message.inputs.iter().any(|input| !input.parameters.is_empty());
+    let (mut request, forms) = aside::run(long, move || decode(message, &spec, &regions)).await?;
     door.accept(&mut request, &model.spec.model, (Way::Grpc, inbound.headers), inbound.read)?;
     let trace = request.trace.clone();
     let response = model.submit(request, &door.reactor)?.await?;
-    let ranked = response.outputs.iter().filter(|output| forms.ranks(&output.name));
-    let heavy = ranked.map(|output| output.data.len()).sum::<usize>() > LIGHT_OUTPUT_BYTES;
+    let heavy = forms.are_heavy(&response.outputs);
     let spec = Arc::clone(&model.spec);
     Ok(aside::run(heavy, move || encode(response, &forms, &spec)).await?.of_trace(trace))
 }

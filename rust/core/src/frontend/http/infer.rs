@@ -13,7 +13,7 @@ use crate::frontend::http::head::Head;
 use crate::frontend::http::response::Response;
 use crate::frontend::http::router::Target;
 use crate::frontend::json::{Encoded, decode_infer, decode_predict, decode_raw, encode_infer, encode_predict};
-use crate::frontend::outputs::{Form, OutputForms};
+use crate::frontend::outputs::OutputForms;
 use crate::model::Model;
 use crate::plane::Plane;
 use crate::request::{Request, Response as Answer};
@@ -69,12 +69,17 @@ async fn decode(head: &Head, mut body: BytesMut, spec: &Arc<Spec>, plane: &Plane
         None => (body, BytesMut::new()),
     };
     let (spec, regions, max_bytes) = (Arc::clone(spec), Arc::clone(plane.regions()), plane.http_max_input_bytes());
-    aside::run(json.len() > LIGHT_JSON_BYTES, move || decode_infer(&json, tail, &spec, &regions, max_bytes)).await
+    let long = json.len() > LIGHT_JSON_BYTES || (regions.are_large() && speaks_of_memory(&json));
+    aside::run(long, move || decode_infer(&json, tail, &spec, &regions, max_bytes)).await
+}
+
+fn speaks_of_memory(json: &[u8]) -> bool {
+    let word = b"shared_memory_region";
+    json.windows(word.len()).any(|window| window == word)
 }
 
 async fn encode(answer: Answer, forms: OutputForms, spec: &Arc<Spec>) -> Result<Encoded> {
-    let work = answer.outputs.iter().filter(|output| forms.of(&output.name) == Form::Json || forms.ranks(&output.name));
-    let heavy = work.map(|output| output.data.len()).sum::<usize>() > LIGHT_OUTPUT_BYTES;
+    let heavy = forms.are_heavy(&answer.outputs);
     let spec = Arc::clone(spec);
     aside::run(heavy, move || encode_infer(answer, &forms, &spec)).await
 }
