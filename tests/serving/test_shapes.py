@@ -131,10 +131,15 @@ def test_ragged_requests_share_a_batch_of_a_function(isolated, repository, serve
         assert client.statistics("m")[0]["execution_count"] == 1
 
 
-def test_ragged_requests_share_a_batch_of_an_onnx_file(repository, serve):
-    models.make_onnx_ragged(repository.path / "m" / "1" / "model.onnx")
+@pytest.mark.parametrize("backend", ["onnxruntime", "pytorch"])
+def test_ragged_requests_share_a_batch_of_a_file(backend, repository, serve):
+    make, name = {
+        "onnxruntime": (models.make_onnx_ragged, "model.onnx"),
+        "pytorch": (models.make_torchscript_ragged, "model.pt"),
+    }[backend]
+    make(repository.path / "m" / "1" / name)
     (repository.path / "m" / "config.pbtxt").write_text(
-        f'backend: "onnxruntime" {RAGGED} '
+        f'backend: "{backend}" {RAGGED} '
         'batch_input { kind: BATCH_ITEM_SHAPE target_name: "shapes" data_type: TYPE_INT32 source_input: "x" } '
         'output { name: "sizes" data_type: TYPE_INT32 dims: 1 }'
     )
@@ -143,6 +148,27 @@ def test_ragged_requests_share_a_batch_of_an_onnx_file(repository, serve):
 
     assert [answer["y"].tolist() for answer in answers] == [[[2, 2, 2]], [[2]], [[2, 2], [2, 2]]]
     assert [answer["sizes"].tolist() for answer in answers] == [[[3]], [[1]], [[2], [2]]]
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+def test_requests_that_leave_out_other_inputs_share_no_batch(isolated, repository, serve):
+    tensor = "data_type: TYPE_FP32 dims: 1"
+    repository.add(
+        "m",
+        "import windlass\n\n\n@windlass.model\ndef m(x, y=None):\n    return x if y is None else 100 * x + y\n",
+        f'backend: "python" max_batch_size: 8 dynamic_batching {{ max_queue_delay_microseconds: 50000 }} '
+        f'input {{ name: "x" {tensor} }} input {{ name: "y" {tensor} optional: true }} '
+        f'output {{ name: "output" {tensor} }} {kept_at(isolated)}',
+    )
+    server = serve()
+
+    def ask(number: int) -> float:
+        value = np.full((1, 1), number, np.float32)
+        with Client(server.addresses["http"]) as client:
+            return client.infer("m", {"x": value, "y": value} if number % 2 else {"x": value})["output"].item()
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(ask, range(6))) == [0, 101, 2, 303, 4, 505]
 
 
 def test_a_python_model_gets_ragged_requests_as_they_came(repository, serve):

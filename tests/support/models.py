@@ -197,6 +197,17 @@ def make_torchscript_identity(path: Path) -> Path:
     return _torchscript(path, Identity())
 
 
+def make_torchscript_ragged(path: Path) -> Path:
+    """``forward(x, shapes)`` returns ``2 * x`` in one dimension, and the shapes it is told."""
+    import torch
+
+    class Ragged(torch.nn.Module):
+        def forward(self, x: torch.Tensor, shapes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return x + x, shapes
+
+    return _torchscript(path, Ragged())
+
+
 def _torchscript(path: Path, module: object) -> Path:
     import torch
 
