@@ -77,6 +77,7 @@ def triton_command(
         str(server / "bin" / "tritonserver"),
         f"--model-repository={repository}",
         f"--backend-directory={backends}",
+        f"--cache-directory={server / 'caches'}",
         "--http-address=127.0.0.1",
         "--grpc-address=127.0.0.1",
         "--metrics-address=127.0.0.1",

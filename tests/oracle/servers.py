@@ -92,7 +92,7 @@ def comparable(value: Any) -> Any:
         index = members and isinstance(members[0], dict) and "state" in str(members)
         return sorted(members, key=lambda m: m["name"]) if index else members
     if isinstance(value, str):
-        return re.sub(r"/\S*/(raises|tried)/", r"\1/", value)
+        return re.sub(r"/\S*/(raises|tried|add)/", r"\1/", value)
     if isinstance(value, float):
         return "nan" if math.isnan(value) else float(f"{value:.6g}")
     return value

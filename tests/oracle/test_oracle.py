@@ -8,7 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from oracle import cases, configurations, meant, members, models, operations, repository, scheduling, settings, tensors
+from oracle import (
+    cases,
+    configurations,
+    kept,
+    meant,
+    members,
+    models,
+    operations,
+    pipelines,
+    repository,
+    scheduling,
+    settings,
+    tensors,
+)
 from oracle.servers import needs_triton
 from oracle.suite import Suite
 
@@ -30,6 +43,8 @@ SUITES = {
         members.MEANT | scheduling.MEANT | settings.MEANT,
         ["--trace-config=triton,file=/dev/null", "--log-info=true"],
     ),
+    "pipelines": Suite(pipelines.write_models, pipelines.cases, pipelines.MEANT),
+    "kept": Suite(kept.write_models, kept.cases, kept.MEANT, kept.OPTIONS),
 }
 
 

@@ -27,12 +27,8 @@ pub(crate) struct Key {
     digest: Digest,
 }
 
-/// An answer without what is the request's own.
-#[derive(Clone, Debug)]
-struct Kept {
-    parameters: Parameters,
-    outputs: Arc<[Output]>,
-}
+/// The tensors of an answer. Its parameters are not kept: they may tell of the request, which the next one need not be like.
+type Kept = Arc<[Output]>;
 
 #[derive(Debug)]
 struct Output {
@@ -133,6 +129,8 @@ impl Share {
     pub(crate) fn key(&self, request: &Request) -> Key {
         let mut hasher = Hasher::new();
         hasher.update(&self.owner.to_le_bytes());
+        // How many inputs there are, so that none is taken for the name of an output.
+        hasher.update(&(request.inputs.len() as u64).to_le_bytes());
         let mut inputs: Vec<&Tensor> = request.inputs.iter().collect();
         inputs.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         for input in inputs {
@@ -153,7 +151,7 @@ impl Share {
 
     /// The answer that was kept for a request.
     pub(crate) fn find(&self, key: &Key, request: &Request) -> Option<Response> {
-        let Kept { parameters, outputs } = self.cache.lock().find(&key.digest)?;
+        let kept = self.cache.lock().find(&key.digest)?;
         let tensor = |output: &Output| Tensor {
             name: output.name.clone(),
             data_type: output.data_type,
@@ -164,8 +162,8 @@ impl Share {
             id: request.id.clone(),
             model: self.spec.model.clone(),
             version: self.spec.version,
-            parameters,
-            outputs: outputs.iter().map(tensor).collect(),
+            parameters: Parameters::new(),
+            outputs: kept.iter().map(tensor).collect(),
             spent: Spent::default(),
         })
     }
@@ -183,8 +181,7 @@ impl Share {
             shape: tensor.shape.clone(),
             data: Bytes::copy_from_slice(tensor.data.as_slice()),
         };
-        let outputs = response.outputs.iter().map(output).collect();
-        let answer = Kept { parameters: response.parameters.clone(), outputs };
+        let answer = response.outputs.iter().map(output).collect();
         self.cache.lock().insert(key, answer, size, self.cache.limit_bytes);
     }
 }

@@ -104,16 +104,39 @@ async fn a_step_that_is_not_there_is_named() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_model_that_leaves_an_output_out_brings_the_ensemble_to_a_stand() {
+async fn an_output_that_a_model_leaves_out_is_missing_in_the_next_step() {
     let served = Pipeline::new().silent("one").adder("two", 1.0).ensemble(chain()).serve();
 
     let error = served.ask("chain", request(&[1.0])).await.expect_err("the first step gives nothing");
 
-    assert_eq!(
-        error.message,
-        "in ensemble 'chain', [request id: <id_unknown>] unexpected deadlock, at least one output is not set while no more ensemble \
-         steps can be made"
+    let text = "in ensemble 'chain', [request id: <id_unknown>] expected 1 inputs but got 0 inputs for model 'two'.";
+    assert!(error.message.starts_with(text), "{}", error.message);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_can_do_without_an_output_of_another_is_asked_without() {
+    let steps = Steps::new("either", &["x"], &["y"]).step("one", &[("IN", "x")], &[("OUT", "m")]).step(
+        "two",
+        &[("IN", "x"), ("MORE", "m")],
+        &[("OUT", "y")],
     );
+    let served = Pipeline::new().silent("one").optional("two").ensemble(steps).serve();
+
+    let answer = served.ask("either", request(&[1.0])).await.expect("a good answer");
+
+    assert_eq!(floats(&answer.outputs[0]), [1.0]);
+    assert_eq!(served.last_inputs("two"), ["IN"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_lacks_what_the_last_step_leaves_out() {
+    let steps = Steps::new("alone", &["x"], &["y"]).step("one", &[("IN", "x")], &[("OUT", "y")]);
+    let served = Pipeline::new().silent("one").ensemble(steps).serve();
+
+    let answer = served.ask("alone", request(&[1.0])).await.expect("an answer of nothing");
+
+    assert!(answer.outputs.is_empty());
+    assert_eq!(served.totals("alone").success.count, 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -192,6 +192,10 @@ impl Passage {
                 self.set(frame, wire.tensor, Some(Value::new(tensor, rows, sequence.clone())), &mut ready);
             }
         }
+        // What a model leaves out, those behind it may do without.
+        for wire in &ensemble.graph.steps[step].outputs {
+            self.set(frame, wire.tensor, None, &mut ready);
+        }
         self.ask_steps(frame, ready)
     }
 
@@ -284,11 +288,12 @@ impl Passage {
             None => (&self.ask.correlation, self.ask.flags),
         };
         ensemble.reshapes.leave(&mut outputs)?;
+        let told = if outputs.is_empty() { Parameters::new() } else { sequence_parameters(correlation, flags) };
         Ok(Response {
             id: self.ask.id.clone(),
             model: spec.model.clone(),
             version: spec.version,
-            parameters: sequence_parameters(correlation, flags),
+            parameters: told,
             outputs,
             spent: self.tally.spent_since(),
         })
