@@ -1,7 +1,7 @@
 //! Memory that clients on the same machine share with the server: regions of POSIX shared memory that tensors are read from and written to.
 //!
 //! The bytes go through the segment's file and never through mapped pages, so a client that changes, shrinks or removes its segment while
-//! it is in use gets wrong numbers or an error, and harms nobody else; see docs/decisions/0010.
+//! it is in use gets wrong numbers or an error, and harms nobody else; see docs/decisions/0009.
 
 use std::collections::BTreeMap;
 use std::fmt;
