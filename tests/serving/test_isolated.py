@@ -113,10 +113,12 @@ def test_a_model_that_does_not_come_back_is_not_ready(repository, serve):
         assert not client.ready()
 
 
-def test_a_model_may_tell_that_it_is_not_ready(repository, serve, tmp_path):
+@pytest.mark.parametrize("isolated", ["true", "false"])
+def test_a_model_may_tell_that_it_is_not_ready(repository, serve, tmp_path, isolated):
     mark = tmp_path / "tired"
     check = f"\n    def is_ready(self):\n        return not os.path.exists({str(mark)!r})\n"
-    repository.add("moody", WHERE + check, CONFIG)
+    where = f'parameters {{ key: "isolated" value {{ string_value: "{isolated}" }} }}'
+    repository.add("moody", WHERE + check, CONFIG + where)
     url = serve().url()
 
     with Client(url) as client:

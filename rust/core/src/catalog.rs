@@ -143,13 +143,12 @@ impl Catalog {
 
     /// Whether every model has a version, and every version is healthy or was unloaded on request.
     pub(crate) fn all_ready(&self) -> bool {
-        self.read().values().all(|entry| {
-            let settled = |slot: &Slot| match slot.ready() {
-                Some(model) => model.trouble().is_none(),
-                None => slot.reason == "unloaded",
-            };
+        let settled = self.read().values().all(|entry| {
+            let settled = |slot: &Slot| slot.ready().is_some() || slot.reason == "unloaded";
             !entry.versions.is_empty() && entry.versions.values().all(settled)
-        })
+        });
+        // A model's own code may have a say in it, which must not be asked while the catalog is locked.
+        settled && self.ready().iter().all(|model| model.trouble().is_none())
     }
 
     /// Everything in service, by name and version.

@@ -153,9 +153,17 @@ pub trait Instance: Send {
     /// request. A panic fails the batch and nothing else.
     fn execute(&mut self, jobs: &mut [Job]) -> Execution;
 
+    /// What tells, at any time and on any thread, why it is not able to execute; none for those that always are.
+    fn watch(&self) -> Option<Watch> {
+        None
+    }
+
     /// Called once, after the last execution.
     fn close(&mut self) {}
 }
+
+/// Tells why an instance is not able to execute now, if it is not.
+pub type Watch = Box<dyn Fn() -> Option<Error> + Send + Sync>;
 
 /// Executes batches elsewhere, in another process: it is given a batch, and says later what came of it.
 pub trait RemoteInstance: Send + Sync {

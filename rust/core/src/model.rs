@@ -12,7 +12,7 @@ use crate::dynamic::Dynamic;
 use crate::ensemble::Ensemble;
 use crate::error::{Error, Result};
 use crate::histogram::Histogram;
-use crate::instance::{Executor, Job, RemoteInstance};
+use crate::instance::{Executor, Job, RemoteInstance, Watch};
 use crate::limiter::RateLimiter;
 use crate::line::Line;
 use crate::metrics::{FIRST_RESPONSE, FIRST_RESPONSE_BOUNDS, MetricSettings};
@@ -49,6 +49,8 @@ pub struct Model {
     cache: Option<Arc<Share>>,
     /// Its instances in processes of their own.
     remotes: Vec<Arc<dyn RemoteInstance>>,
+    /// Of those that execute here.
+    watches: Vec<Watch>,
     /// Whether every batch has the same shapes, so that requests need not be compared.
     uniform: bool,
 }
@@ -76,6 +78,11 @@ impl Model {
             Executor::Local(_) => None,
         };
         let remotes = instances.iter().filter_map(remote).collect();
+        let watch = |executor: &Executor| match executor {
+            Executor::Local(instance) => instance.watch(),
+            Executor::Remote(_) => None,
+        };
+        let watches = instances.iter().filter_map(watch).collect();
         let line: Box<dyn Line> = match &spec.sequence {
             Some(rules) => Box::new(Sequences::new(&spec, rules.clone(), instances.len())),
             None => Box::new(Dynamic::new(&spec)),
@@ -87,7 +94,7 @@ impl Model {
         let workers = instances.into_iter().enumerate().map(worker).collect();
         let scheduler = Arc::new(Scheduler::new(&spec, line, Arc::clone(&statistics), Arc::clone(home), workers));
         let uniform = spec.inputs.iter().all(|input| !input.optional && !input.dims.contains(&-1));
-        Self { spec, statistics, load_time, engine: Engine::Queue(scheduler), cache: None, remotes, uniform }
+        Self { spec, statistics, load_time, engine: Engine::Queue(scheduler), cache: None, remotes, watches, uniform }
     }
 
     /// A version that is answered by other models, which are found in the catalog.
@@ -98,7 +105,16 @@ impl Model {
         let statistics = Arc::new(Statistics::default());
         let ensemble = Ensemble::new(&spec, &statistics, catalog)?;
         let engine = Engine::Ensemble(Arc::new(ensemble));
-        Ok(Self { spec, statistics, load_time, engine, cache: None, remotes: Vec::new(), uniform: true })
+        Ok(Self {
+            spec,
+            statistics,
+            load_time,
+            engine,
+            cache: None,
+            remotes: Vec::new(),
+            watches: Vec::new(),
+            uniform: true,
+        })
     }
 
     /// The version with a cache for its answers, when its configuration asks for one.
@@ -219,7 +235,8 @@ impl Model {
 
     /// Why one of its instances is not able to execute now, if one is not.
     pub fn trouble(&self) -> Option<Error> {
-        self.remotes.iter().find_map(|instance| instance.trouble())
+        let remote = self.remotes.iter().find_map(|instance| instance.trouble());
+        remote.or_else(|| self.watches.iter().find_map(|watch| watch()))
     }
 
     /// How many requests wait in its queue.

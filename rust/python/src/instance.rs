@@ -9,7 +9,7 @@ use pyo3::types::{PyDict, PyList, PyString};
 use windlass_core::batch::{Joined, join};
 use windlass_core::error::{Error, Result};
 use windlass_core::host::Task;
-use windlass_core::instance::{Execution, Instance, Job, Outcome};
+use windlass_core::instance::{Execution, Instance, Job, Outcome, Watch};
 use windlass_core::spec::Spec;
 use windlass_core::statistics::Timing;
 use windlass_core::tensor::Tensor;
@@ -192,6 +192,22 @@ impl Instance for PythonInstance {
 
     fn execute(&mut self, jobs: &mut [Job]) -> Execution {
         self.run(jobs)
+    }
+
+    fn watch(&self) -> Option<Watch> {
+        let readiness = Python::attach(|py| {
+            let found = self.object.bind(py).getattr_opt("readiness").ok()??;
+            (!found.is_none()).then(|| found.unbind())
+        })?;
+        Some(Box::new(move || {
+            Python::attach(|py| {
+                let reason = readiness.bind(py).call_method0("trouble").and_then(|reason| reason.extract());
+                reason.map_or_else(
+                    |exception| Some(from_exception(py, &exception)),
+                    |reason: Option<String>| reason.map(Error::unavailable),
+                )
+            })
+        }))
     }
 
     fn close(&mut self) {

@@ -12,6 +12,7 @@ from windlass.backends.placement import Placement
 from windlass.backends.python import home
 from windlass.backends.python.coroutines import Coroutines
 from windlass.backends.python.model_file import ModelFile, sweep
+from windlass.backends.python.readiness import Readiness
 from windlass.backends.python.triton.error import failure
 from windlass.backends.python.triton.request import RELEASE_RESCHEDULE, ReceivedRequest
 from windlass.backends.python.triton.response import RESPONSE_COMPLETE_FINAL, InferenceResponse
@@ -32,6 +33,7 @@ class TritonInstance:
         self._home = replace(file.home, name=place.name)
         self._decoupled = decoupled
         self.checks = callable(getattr(model, "is_ready", None))
+        self.readiness: Readiness | None = None
         self._coroutines = Coroutines(place.name) if inspect.iscoroutinefunction(model.execute) else None
 
     def execute_each(self, requests: Sequence[Request]) -> list[Answer]:
@@ -107,6 +109,11 @@ class TritonInstance:
         arrays = response._arrays()
         return (arrays, response._parameters) if response._parameters else arrays
 
+    def watch(self) -> None:
+        """Ask the user's object now and then whether it is able to execute, where it ``checks`` that."""
+        if self.checks:
+            self.readiness = Readiness(self.name, self.is_ready)
+
     def is_ready(self) -> bool:
         """Ask the user's object whether it is able to execute, where it ``checks`` that."""
         token = home.enter(replace(self._home, executing=False))
@@ -125,6 +132,8 @@ class TritonInstance:
 
     def close(self) -> None:
         """Let the user's object say goodbye."""
+        if self.readiness is not None:
+            self.readiness.close()
         token = home.enter(replace(self._home, executing=False))
         try:
             if hasattr(self._model, "finalize"):

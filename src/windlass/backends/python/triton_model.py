@@ -58,6 +58,10 @@ class TritonModel:
             for instance in made:
                 instance.close()
             raise
+        if only is None:
+            # In a process of its own, the server asks.
+            for instance in made:
+                instance.watch()
         return made
 
     def _object(self, place: Placement, text: str) -> Any:
