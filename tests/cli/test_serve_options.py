@@ -173,6 +173,13 @@ def test_models_named_for_start_up_need_the_mode_that_loads_them(caplog):
     assert settings("--model=a").models == ("a",)
 
 
+def test_all_models_are_named_alone():
+    explicit = "--model-control-mode=explicit"
+    assert settings(explicit, "--load-model=*").models == ("*",)
+    with pytest.raises(UsageError, match="`\\*` is every model, and stands alone"):
+        settings(explicit, "--load-model=*", "--load-model=a")
+
+
 def test_completing_is_turned_off_by_either_name():
     for arguments in (["--disable-auto-complete-config"], ["--strict-model-config=true"]):
         assert not settings(*arguments).complete_config

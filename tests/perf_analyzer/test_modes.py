@@ -35,6 +35,44 @@ class TritonPythonModel:
         return [pb_utils.InferenceResponse([pb_utils.Tensor("OUTPUT0", array)]) for array in arrays]
 """
 
+SEVERAL = """
+import triton_python_backend_utils as pb_utils
+
+
+class TritonPythonModel:
+    def execute(self, requests):
+        for request in requests:
+            sender = request.get_response_sender()
+            array = pb_utils.get_input_tensor_by_name(request, "INPUT0").as_numpy()
+            for _ in range(3):
+                sender.send(pb_utils.InferenceResponse([pb_utils.Tensor("OUTPUT0", array)]))
+            sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+"""
+
+START = 'control_input { name: "START" control { kind: CONTROL_SEQUENCE_START int32_false_true: [ 0, 1 ] } }'
+
+STEPS = """
+ensemble_scheduling {
+  step { model_name: "numbers" model_version: -1 input_map { key: "INPUT0" value: "INPUT0" }
+         output_map { key: "OUTPUT0" value: "middle" } }
+  step { model_name: "numbers" model_version: -1 input_map { key: "INPUT0" value: "middle" }
+         output_map { key: "OUTPUT0" value: "OUTPUT0" } }
+}
+"""
+
+# Name, data type, dimensions, what makes it one of its kind, and how it answers.
+MODELS = (
+    ("numbers", "FP32", 16, "dynamic_batching {}", IDENTITY),
+    ("open", "FP32", -1, "dynamic_batching {}", IDENTITY),
+    ("text", "STRING", 1, "dynamic_batching {}", IDENTITY),
+    ("several", "FP32", 16, "model_transaction_policy { decoupled: true }", SEVERAL),
+    ("sequences", "FP32", 16, f"sequence_batching {{ oldest {{ max_candidate_sequences: 64 }} {START} }}", IDENTITY),
+    ("cached", "FP32", 16, "response_cache { enable: true }", IDENTITY),
+    ("ensemble", "FP32", 16, STEPS, ""),
+)
+
+PLATFORM = {True: 'backend: "python"', False: 'platform: "ensemble"'}
+
 # Windows as short as they may be, and content with every spread: errors are looked for, not figures.
 QUICK = ["-p", "300", "-s", "999", "-r", "3", "--max-threads", "8"]
 
@@ -72,17 +110,34 @@ MODES = {
     "grpc async rate": "-m numbers -i grpc --async --request-rate-range 100",
     "grpc gzip": "-m numbers -i grpc --grpc-compression-algorithm gzip",
     "grpc deflate": "-m numbers -i grpc --grpc-compression-algorithm deflate",
+    "grpc streaming": "-m numbers -i grpc --streaming",
+    "grpc streaming async": "-m numbers -i grpc --streaming --async --concurrency-range 8",
+    "grpc streaming rate": "-m numbers -i grpc --streaming --request-rate-range 100",
+    "grpc decoupled": "-m several -i grpc --streaming --async --concurrency-range 4",
+    "http sequences": "-m sequences --async --concurrency-range 4 --sequence-length 5",
+    "http sequences, rate": "-m sequences --request-rate-range 50 --num-of-sequences 3",
+    "grpc sequences": "-m sequences -i grpc --async --concurrency-range 4 --sequence-length 5",
+    "grpc sequences, streaming": "-m sequences -i grpc --streaming --async --concurrency-range 4 --sequence-length 5",
+    "http shared memory": "-m numbers --shared-memory system --output-shared-memory-size 65536",
+    "http shared memory, batch": "-m numbers --shared-memory system --output-shared-memory-size 65536 -b 4",
+    "http shared memory, async": "-m numbers --shared-memory system --async --concurrency-range 8",
+    "grpc shared memory": "-m numbers -i grpc --shared-memory system --output-shared-memory-size 65536",
+    "grpc shared memory, async": "-m numbers -i grpc --async --shared-memory system --concurrency-range 8",
+    "http ensemble": "-m ensemble",
+    "grpc ensemble": "-m ensemble -i grpc",
+    "http cached": "-m cached --input-data {numbers}",
 }
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     folder = tmp_path_factory.mktemp("perf_analyzer")
-    for name, data_type, dims in (("numbers", "FP32", 16), ("open", "FP32", -1), ("text", "STRING", 1)):
+    for name, data_type, dims, kind, source in MODELS:
         (folder / "models" / name / "1").mkdir(parents=True)
-        (folder / "models" / name / "1" / "model.py").write_text(IDENTITY)
+        if source:
+            (folder / "models" / name / "1" / "model.py").write_text(source)
         (folder / "models" / name / "config.pbtxt").write_text(
-            f'backend: "python" max_batch_size: 64 dynamic_batching {{}}\n'
+            f"{PLATFORM[bool(source)]} max_batch_size: 64 {kind}\n"
             f'input {{ name: "INPUT0" data_type: TYPE_{data_type} dims: {dims} }}\n'
             f'output {{ name: "OUTPUT0" data_type: TYPE_{data_type} dims: {dims} }}\n'
         )
@@ -90,7 +145,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
         (folder / f"{name}.json").write_text(json.dumps({"data": rows}))
     (folder / "intervals").write_text("5000\n10000\n")
     files = {"numbers": "numbers.json", "text": "text.json", "intervals": "intervals"}
-    with peers.running("windlass", folder / "models") as server:
+    options = ("--allow-client-shm=true", "--cache-config=local,size=1048576")
+    with peers.running("windlass", folder / "models", *options) as server:
         ports = {"http": server.http, "grpc": server.grpc, "metrics": server.http + 2}
         yield {**{name: str(folder / file) for name, file in files.items()}, **{k: str(v) for k, v in ports.items()}}
 

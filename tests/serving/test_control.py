@@ -110,6 +110,14 @@ def test_a_model_that_fails_stops_no_other_and_says_why(repository, serve):
     assert "has no version directory" in reasons["empty"]
 
 
+@pytest.mark.parametrize("mode", ["none", "poll", "explicit"])
+def test_a_model_that_is_not_there_is_told_with_those_that_are(repository, serve, mode):
+    repository.add_identity("echo")
+    with pytest.raises(windlass.WindlassError, match="model `nope` is not in") as failure:
+        serve(control_mode=mode, models=("nope",))
+    assert failure.value.found == "echo"
+
+
 def test_exit_on_error_ends_what_cannot_serve_everything(repository, serve):
     repository.add("bad", "import nothing_of_that_name")
     with pytest.raises(windlass.WindlassError, match="failed to load all models: bad"):

@@ -127,7 +127,7 @@ class Server:
     def start(self) -> Self:
         """Listen, load the models, and call the server ready. It is alive, but not ready, while models load."""
         settings = self.settings
-        chosen = self._chosen(self._look())
+        chosen = self._chosen(scan(self.repositories, self._reading()))
         control = Control(self.repositories, self._reading(), explicit=settings.control_mode == "explicit")
         plane = self._make_plane(control)
         control.set_log(

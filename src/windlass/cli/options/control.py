@@ -5,6 +5,7 @@ import logging
 import click
 
 from windlass.cli.options.option import BooleanOption, Section, Settings, Values, option
+from windlass.errors import UsageError
 
 log = logging.getLogger("windlass")
 
@@ -54,6 +55,12 @@ def settings(values: Values) -> Settings:
     if named and mode != "explicit":
         log.warning("`--load-model` has a meaning with `--model-control-mode explicit` only; `--model` serves a choice")
         named = ()
+    if "*" in named and len(named) > 1:
+        raise UsageError(
+            "option `--load-model`: `*` is every model, and stands alone",
+            found=", ".join(named),
+            hint="leave the other names out, or the `*`",
+        )
     return {
         "control_mode": mode,
         "models": (*values["model"], *named),
