@@ -1,6 +1,8 @@
 """Loading and unloading over the network, and what happens to those who ask meanwhile."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -142,3 +144,58 @@ def test_the_user_s_own_traceback_reaches_the_client(repository, serve):
     assert "NameError: name 'undefined' is not defined" in failure.value.message
     assert "model.py(6): half" in failure.value.message
     assert "function_model" not in failure.value.message
+
+
+@pytest.mark.parametrize("isolated", ["true", "false"])
+def test_requests_are_answered_or_told_while_a_model_comes_and_goes(repository, serve, isolated):
+    kept = f'parameters {{ key: "isolated" value {{ string_value: "{isolated}" }} }}'
+    repository.add_identity("echo", extra=kept)
+    url = serve(control_mode="explicit", models=("echo",)).url()
+    over, told = threading.Event(), set()
+
+    def ask() -> int:
+        answered = 0
+        with Client(url) as client:
+            while not over.is_set():
+                try:
+                    assert answer(client) == 1.0
+                    answered += 1
+                except ClientError as error:
+                    told.add(error.message)
+        return answered
+
+    def change(what: str) -> None:
+        with Client(url) as client:
+            for _ in range(3):
+                client.load("echo") if what == "load" else client.unload("echo")
+
+    with ThreadPoolExecutor(8) as pool:
+        asking = [pool.submit(ask) for _ in range(3)]
+        for changing in [pool.submit(change, what) for what in ("load", "unload", "load", "unload")]:
+            changing.result()
+        with Client(url) as client:
+            client.load("echo")
+            assert answer(client) == 1.0
+        over.set()
+        assert all(one.result() for one in asking)
+    gone = ("Request for unknown model: 'echo' ", "[request id: <id_unknown>] Server is stopping, scheduler for model ")
+    assert not [text for text in told if not text.startswith(gone)]
+
+
+def test_loads_at_the_same_time_end_with_one_of_them(repository, serve):
+    repository.add_identity("echo")
+    tensor = {"data_type": "TYPE_FP32", "dims": [-1]}
+    given = {"input": [{"name": "INPUT0", **tensor}], "output": [{"name": "OUTPUT0", **tensor}]}
+    url = serve(control_mode="explicit").url()
+
+    def load(size: int) -> None:
+        with Client(url) as client:
+            client.load("echo", {**given, "max_batch_size": size})
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(load, range(1, 9)))
+
+    with Client(url) as client:
+        assert client.config("echo")["max_batch_size"] in range(1, 9)
+        assert answer(client) == 1.0
+        assert [entry["state"] for entry in client.models()] == ["READY"]
