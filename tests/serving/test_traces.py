@@ -266,3 +266,25 @@ def test_a_trace_holds_what_the_tensors_held(repository, serve, tmp_path):
         ("TENSOR_BACKEND_INPUT", {"name": "INPUT0", **value}),
         ("TENSOR_BACKEND_OUTPUT", {"name": "OUTPUT0", **value}),
     ]
+
+
+def stations(file: Path, number: int) -> list[str]:
+    entries = [entry for entry in json.loads(file.read_text()) if entry["id"] == number and "timestamps" in entry]
+    return [entry["timestamps"][0]["name"] for entry in entries]
+
+
+def test_a_trace_ends_whatever_becomes_of_its_request(repository, serve, tmp_path):
+    repository.add_identity("echo", extra="response_cache { enable: true }")
+    file = tmp_path / "trace.json"
+    server = serve(trace_config=("level=TIMESTAMPS", "rate=1", f"triton,file={file}"), cache_bytes=1 << 20)
+    ask(server, "echo")
+    ask(server, "echo")
+    refused = httpx.post(
+        f"{server.url()}/v2/models/echo/infer",
+        json={"inputs": [{"name": "INPUT0", "shape": [9, 1], "datatype": "FP32", "data": [1.0] * 9}]},
+    )
+    assert refused.status_code == 400
+    server.stop()
+    model = ["REQUEST_START", "QUEUE_START", "INFER_RESPONSE_COMPLETE", "REQUEST_END"]
+    assert [name for name in stations(file, 2) if not name.startswith("HTTP_")] == model
+    assert [name for name in stations(file, 3) if not name.startswith("HTTP_")] == ["REQUEST_START", "REQUEST_END"]

@@ -168,9 +168,16 @@ impl Model {
     /// # Errors
     /// `INVALID_ARG` for a request that does not fit the model, `UNAVAILABLE` when the queue is full or the version is being unloaded.
     pub fn submit(&self, request: Request, reactor: &Arc<Reactor>) -> Result<Pending> {
-        if let Some(trace) = &request.trace {
-            trace.enter(&self.spec.model, self.spec.version, &request.id);
+        let Some(trace) = request.trace.clone() else { return self.take_in(request, reactor) };
+        trace.enter(&self.spec.model, self.spec.version, &request.id);
+        let taken = self.take_in(request, reactor);
+        if taken.is_err() {
+            trace.leave(true);
         }
+        taken
+    }
+
+    fn take_in(&self, request: Request, reactor: &Arc<Reactor>) -> Result<Pending> {
         let rows = self.admit(&request)?;
         if let Some(trace) = &request.trace {
             trace.note(Event::QueueStart);
@@ -197,6 +204,10 @@ impl Model {
         let looking = arrived.elapsed();
         if let Some(response) = found {
             self.statistics.lock().hit(looking, looking);
+            if let Some(trace) = &request.trace {
+                trace.note(Event::ResponseComplete);
+                trace.leave(false);
+            }
             return Ok(Pending::answered(Ok(response)));
         }
         let pending = self.start(request, rows, reactor)?;

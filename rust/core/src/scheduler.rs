@@ -331,6 +331,9 @@ impl Scheduler {
         for Refusal { job, failure, error } in refused {
             if job.reply.is_some() {
                 self.statistics.lock().failed(failure, job.arrived.elapsed());
+                if let Some(trace) = &job.request.trace {
+                    trace.leave(true);
+                }
             }
             job.fail(error);
         }
