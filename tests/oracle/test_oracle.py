@@ -21,6 +21,7 @@ from oracle import (
     scheduling,
     settings,
     tensors,
+    warmups,
 )
 from oracle.servers import needs_triton
 from oracle.suite import Suite
@@ -45,6 +46,7 @@ SUITES = {
     ),
     "pipelines": Suite(pipelines.write_models, pipelines.cases, pipelines.MEANT),
     "kept": Suite(kept.write_models, kept.cases, kept.MEANT, kept.OPTIONS),
+    "warmups": Suite(warmups.write_models, warmups.cases, warmups.MEANT),
 }
 
 
