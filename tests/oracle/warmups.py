@@ -116,7 +116,7 @@ def _seen(name: str) -> Iterator[Rest]:
 
 MEANT: dict[str, Meant] = {
     r"REST more_inputs: seen": Meant(
-        "an input that the model does not declare is left out, and the log says so",
+        "an input that the model does not declare is left out, and `windlass check` says so",
         lambda theirs, ours: theirs[0] == ours[0] == 200 and '"J"' in str(theirs) and '"J"' not in str(ours),
     ),
 }
