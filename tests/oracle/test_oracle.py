@@ -19,6 +19,7 @@ from oracle import (
     pipelines,
     repository,
     scheduling,
+    sequences,
     settings,
     tensors,
     warmups,
@@ -47,6 +48,7 @@ SUITES = {
     "pipelines": Suite(pipelines.write_models, pipelines.cases, pipelines.MEANT),
     "kept": Suite(kept.write_models, kept.cases, kept.MEANT, kept.OPTIONS),
     "warmups": Suite(warmups.write_models, warmups.cases, warmups.MEANT),
+    "sequences": Suite(sequences.write_models, sequences.cases, sequences.MEANT),
 }
 
 

@@ -282,7 +282,7 @@ impl Model {
     /// Checks names, types, shapes and sizes; returns the rows.
     pub(crate) fn admit(&self, request: &Request) -> Result<usize> {
         let model = &self.spec.model;
-        check_id(request, &self.spec)?;
+        check_id(&request.correlation)?;
         for (index, name) in request.outputs.iter().enumerate() {
             if self.spec.output(name).is_none() {
                 return Err(Error::invalid(format!("unexpected inference output '{name}' for model '{model}'")));

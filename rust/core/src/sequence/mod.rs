@@ -280,7 +280,10 @@ impl Line for Sequences {
     fn push(&mut self, mut job: Job, _: &mut Vec<Refusal>) -> Result<()> {
         let number = match self.find(&job)? {
             Some(number) => number,
-            None => self.begin(&mut job),
+            None => {
+                check_kind(&job.request, &self.spec)?;
+                self.begin(&mut job)
+            }
         };
         let Some(sequence) = self.open.get_mut(&number) else { return Ok(()) };
         sequence.last = sequence.last.max(job.arrived);
@@ -394,16 +397,24 @@ impl Line for Sequences {
     }
 }
 
-/// Whether a correlation id is one that the model can be told.
+/// Whether a correlation id is one at all.
 ///
 /// # Errors
-/// `INVALID_ARG` for a text that is too long, and for a kind of id that the model's control input does not have.
-pub(crate) fn check_id(request: &Request, spec: &Spec) -> Result<()> {
-    if let Correlation::Text(text) = &request.correlation
+/// `INVALID_ARG` for a text that is too long.
+pub(crate) fn check_id(id: &Correlation) -> Result<()> {
+    if let Correlation::Text(text) = id
         && text.len() > MAX_ID_BYTES
     {
         return Err(Error::invalid(format!("string correlation ID cannot be longer than {MAX_ID_BYTES} characters")));
     }
+    Ok(())
+}
+
+/// Whether the model can be told the id of a sequence that begins.
+///
+/// # Errors
+/// `INVALID_ARG` for a kind of id that the model's control input does not have.
+fn check_kind(request: &Request, spec: &Spec) -> Result<()> {
     let Some(control) = spec.sequence.as_ref().and_then(|sequence| sequence.control(Signal::Correlation)) else {
         return Ok(());
     };

@@ -112,6 +112,7 @@ async fn an_id_may_be_a_text() {
     assert_eq!(sum(ask("right", 5.0, START).expect("good").await), 5.0);
     assert_eq!(sum(ask("left", 2.0, END).expect("good").await), 3.0);
     assert!(served.refusal(7, 1.0, START).contains("data-type is 'UINT64', but model 'sum' expects 'BYTES'"));
+    assert!(served.refusal(7, 1.0, END).contains("must specify the START flag"), "which it would have to begin first");
 }
 
 #[tokio::test(start_paused = true)]
@@ -198,6 +199,35 @@ async fn a_sequence_that_goes_on_in_time_stays() {
         advance(900 * MS).await;
         assert_eq!(served.ask(1, 1.0, 0).await, step as f32);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_thousand_sequences_those_that_fall_silent_end_and_no_other() {
+    let served = Setup::oldest(250).instances(2).serve();
+    // Twice as many as there are slots: the second half waits until the silent ones of the first have ended.
+    let first: Vec<_> = (1..=500).map(|id| served.submit(id, id as f32, START)).collect();
+    let mut second: Vec<_> = (501..=1000).map(|id| served.submit(id, id as f32, START)).collect();
+    join_all(first).await.into_iter().for_each(|answer| drop(sum(answer)));
+    let waiting = second.split_off(250);
+
+    for _ in 0..4 {
+        advance(300 * MS).await;
+        for id in (2..=500).step_by(2) {
+            served.ask(id, 1.0, 0).await;
+        }
+    }
+
+    let begun: Vec<f32> = join_all(second).await.into_iter().map(sum).collect();
+    assert_eq!(begun, (501..=750).map(|id| id as f32).collect::<Vec<_>>());
+    for id in (1..=500).step_by(2) {
+        assert!(served.refusal(id, 1.0, 0).contains("must specify the START flag"), "sequence {id} fell silent");
+    }
+    for id in (2..=500).step_by(2) {
+        assert_eq!(served.ask(id, 1.0, END).await, id as f32 + 5.0, "sequence {id} went on");
+    }
+    let rest: Vec<f32> = join_all(waiting).await.into_iter().map(sum).collect();
+    assert_eq!(rest, (751..=1000).map(|id| id as f32).collect::<Vec<_>>());
+    assert_eq!(served.model.statistics.lock().failures, [0; 4]);
 }
 
 #[tokio::test(start_paused = true)]
