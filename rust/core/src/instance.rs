@@ -170,7 +170,8 @@ pub trait RemoteInstance: Send + Sync {
     /// Its name: `<group>_<index>`.
     fn name(&self) -> &str;
 
-    /// Takes a batch to execute. Must not block. The next comes only after this one is complete.
+    /// Takes a batch to execute. Must not block. The next comes only after this one is complete. One that is not `for` the life in which it
+    /// would be executed is to be failed.
     fn start(&self, batch: Commission);
 
     /// Why it is not able to execute now, if it is not.

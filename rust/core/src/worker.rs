@@ -166,6 +166,13 @@ impl Commission {
         self.run.as_mut().map_or(&mut [], |run| &mut run.batch.jobs)
     }
 
+    /// Whether it makes sense to an instance in that life: requests of sequences that an earlier life remembered do not.
+    pub fn is_for(&self, life: u64) -> bool {
+        let jobs = self.run.as_ref().map_or(&[][..], |run| &run.batch.jobs);
+        let lives = jobs.iter().filter_map(|job| job.sequence.as_ref().and_then(|membership| membership.life));
+        lives.into_iter().all(|needed| needed == life)
+    }
+
     /// Says what came of it. Call it on any thread.
     pub fn complete(mut self, execution: Execution) {
         if let Some(run) = self.run.take() {

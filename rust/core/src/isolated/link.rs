@@ -155,7 +155,7 @@ impl RemoteInstance for Link {
     }
 
     fn life(&self) -> u64 {
-        self.shared.ended.load(Ordering::Acquire)
+        self.shared.life()
     }
 
     fn dismiss(&self, patience: Duration) {
@@ -180,6 +180,10 @@ impl RemoteInstance for Link {
 }
 
 impl Shared {
+    pub(super) fn life(&self) -> u64 {
+        self.ended.load(Ordering::Acquire)
+    }
+
     fn keep(&self, child: &Reaped) {
         *lock(&self.child) = Some(child.clone());
         if self.closing.load(Ordering::Acquire) {

@@ -134,6 +134,11 @@ impl<'a> Talk<'a> {
     }
 
     pub(super) fn execute(&mut self, mut commission: Commission) {
+        if !commission.is_for(self.own.shared.life()) {
+            // It was on its way when the process ended that knew what these requests go on with.
+            let failed = Execution::failed(commission.jobs(), &unhealthy());
+            return commission.complete(failed);
+        }
         let first_key = self.own.next_key;
         let mut sender = Sender(&mut self.inlet);
         let mut requests = Vec::with_capacity(commission.jobs().len());

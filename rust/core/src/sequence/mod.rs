@@ -40,6 +40,8 @@ const MAX_ID_BYTES: usize = 128;
 pub(crate) struct Membership {
     number: u64,
     pub(crate) memory: Option<Memory>,
+    /// The life of the instance that remembers it, where the server does not.
+    pub(crate) life: Option<u64>,
 }
 
 /// The sequences of one version.
@@ -236,7 +238,8 @@ impl Sequences {
         let memory = sequence.memory.clone();
         let states = memory.as_ref().map(Memory::inputs).unwrap_or_default();
         control::inject(&mut job.request, &self.spec, true, states);
-        job.sequence = Some(Membership { number, memory });
+        let life = sequence.slot.filter(|_| memory.is_none()).map(|slot| self.lanes[slot.instance].life);
+        job.sequence = Some(Membership { number, memory, life });
         Some(job)
     }
 
@@ -278,12 +281,11 @@ impl Sequences {
 
 impl Line for Sequences {
     fn push(&mut self, mut job: Job, _: &mut Vec<Refusal>) -> Result<()> {
-        let number = match self.find(&job)? {
-            Some(number) => number,
-            None => {
-                check_kind(&job.request, &self.spec)?;
-                self.begin(&mut job)
-            }
+        let number = if let Some(number) = self.find(&job)? {
+            number
+        } else {
+            check_kind(&job.request, &self.spec)?;
+            self.begin(&mut job)
         };
         let Some(sequence) = self.open.get_mut(&number) else { return Ok(()) };
         sequence.last = sequence.last.max(job.arrived);
