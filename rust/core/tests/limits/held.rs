@@ -114,6 +114,12 @@ impl Site {
         batches.iter_mut().map(|(name, batch)| (name.clone(), batch.jobs().len())).collect()
     }
 
+    /// Whether the oldest batch may be executed in that life of its instance; all are in their first.
+    pub(crate) async fn is_for(&self, life: u64) -> bool {
+        settle().await;
+        self.batches.lock().expect("no panic").front().expect("something executes").1.is_for(life)
+    }
+
     /// Lets the oldest batch be done. Returns who executed it.
     pub(crate) async fn finish(&self) -> String {
         settle().await;

@@ -12,7 +12,7 @@ use windlass_core::error::Code;
 use windlass_core::limiter::{Limit, RateLimiter};
 use windlass_core::proto::inference::model_config::SchedulingChoice;
 use windlass_core::proto::inference::{ModelDynamicBatching, ModelQueuePolicy, ModelSequenceBatching};
-use windlass_core::request::{Correlation, FLAG_SEQUENCE_END, FLAG_SEQUENCE_START};
+use windlass_core::request::{Correlation, FLAG_SEQUENCE_END, FLAG_SEQUENCE_START, Request};
 
 fn limited(name: &str, count: u64) -> RateLimiter {
     RateLimiter::new(vec![Limit { name: name.into(), count, device: None }])
@@ -194,4 +194,24 @@ async fn sequences_wait_for_resources_like_everybody() {
     assert!(join_all(answers).await.into_iter().all(|answer| answer.is_ok()));
     turns.sort();
     assert_eq!(turns, ["a_0_0", "sums_0_0", "sums_0_0", "sums_0_0", "sums_0_1", "sums_0_1", "sums_0_1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_on_its_way_to_a_process_that_ends_is_for_the_next_one_unless_it_goes_on_with_something() {
+    let site = Site::open(RateLimiter::new(vec![]));
+    let plain = site.serve("plain", &[Group::needing("R", 1)]);
+    let sums = site.serve_as(
+        "sums",
+        &[Group::needing("S", 1)],
+        SchedulingChoice::SequenceBatching(ModelSequenceBatching::default()),
+    );
+    let _answer = site.ask(&plain);
+    assert!(site.is_for(0).await && site.is_for(1).await);
+    site.finish().await;
+
+    let start = |request: &mut Request| {
+        (request.correlation, request.flags) = (Correlation::Number(1), FLAG_SEQUENCE_START);
+    };
+    let _sum = site.ask_with(&sums, start);
+    assert!(site.is_for(0).await && !site.is_for(1).await);
 }
