@@ -1,4 +1,4 @@
-"""What the features cost: processes of models, ensembles, the cache, streams, shared memory."""
+"""What the features cost: processes of models, ensembles, the cache, traces, streams, shared memory."""
 
 import multiprocessing
 import statistics
@@ -53,6 +53,18 @@ ensemble_scheduling {
 )
 
 PATH = "/v2/models/{}/infer"
+# What is measured with which options of the server, and the model that is asked for it.
+SERVED: dict[tuple[str, ...], dict[str, str]] = {
+    ("--cache-config=local,size=16777216",): {
+        "isolated": "isolated",
+        "one": "one",
+        "ensemble": "ensemble",
+        "cached": "cached",
+    },
+    ("--trace-config=level=TIMESTAMPS", "--trace-config=rate=1000000000", "--trace-config=triton,file=/dev/null"): {
+        "one, traces on, none followed": "one"
+    },
+}
 RESPONSES = 20_000
 
 
@@ -62,7 +74,7 @@ def measure(seconds: float, rounds: int) -> list[dict[str, Any]]:
 
 
 def _requests(seconds: float, rounds: int) -> list[dict[str, Any]]:
-    """The tiny model in its own process, in the server's, three of them as an ensemble, and out of the cache."""
+    """The tiny model in its own process, in the server's, an ensemble, out of the cache, beside traces."""
     found: dict[tuple[str, int], list[load.Measured]] = {}
     with tempfile.TemporaryDirectory() as folder:
         repository = Path(folder)
@@ -73,13 +85,14 @@ def _requests(seconds: float, rounds: int) -> list[dict[str, Any]]:
         _write(repository, "cached", models.TINY, config + "response_cache { enable: true }\n")
         _write(repository, "ensemble", "", ENSEMBLE)
         for _ in range(rounds):
-            with peers.running("windlass", repository, "--cache-config=local,size=16777216") as server:
-                for name in ("isolated", "one", "ensemble", "cached"):
-                    target = peers.Running(server.pid, server.http, server.grpc, PATH.format(name))
-                    load.check(target)
-                    load.wrk(target, 16, 1)
-                    for count in (1, 64):
-                        found.setdefault((name, count), []).append(load.wrk(target, count, seconds))
+            for server_options, served in SERVED.items():
+                with peers.running("windlass", repository, *server_options) as server:
+                    for what, name in served.items():
+                        target = peers.Running(server.pid, server.http, server.grpc, PATH.format(name))
+                        load.check(target)
+                        load.wrk(target, 16, 1)
+                        for count in (1, 64):
+                            found.setdefault((what, count), []).append(load.wrk(target, count, seconds))
     return [
         {
             "section": "features",
@@ -186,6 +199,8 @@ def goals(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
          of("ensemble", 1, "p50_us") / of("one", 1, "p50_us")),
         ("a cache hit against a bare request: p50, 1 connection", "<=", 1.0,
          of("cached", 1, "p50_us") / of("one", 1, "p50_us")),
+        ("traces on, none followed, against off: CPU per request, 64 connections", "<=", 1.03,
+         of("one, traces on, none followed", 64, "cpu_s") / of("one", 64, "cpu_s")),
         ("one gRPC stream: responses per second against Triton", ">=", 3.0,
          of("stream of windlass", None, "rate") / of("stream of triton", None, "rate")),
         ("602 KB through shared memory, in process: microseconds of a round trip", "<=", 100.0,
