@@ -53,6 +53,9 @@ fn rich() -> ModelInferRequest {
     let mut message = row(&[1.0, 2.0]);
     message.id = "42".into();
     message.parameters.insert("priority".into(), value(ParameterChoice::Uint64Param(1)));
+    message.parameters.insert("sequence_id".into(), value(ParameterChoice::StringParam("seven".into())));
+    message.parameters.insert("sequence_start".into(), value(ParameterChoice::BoolParam(true)));
+    message.parameters.insert("timeout".into(), value(ParameterChoice::Int64Param(60_000_000)));
     message.parameters.insert("mine".into(), value(ParameterChoice::StringParam("text".into())));
     message
         .outputs

@@ -63,6 +63,9 @@ impl Dice {
 }
 
 const VOCABULARY: &[&[u8]] = &[
+    b"\"sequence_id\":",
+    b"\"sequence_start\":true,",
+    b"\"timeout\":1,",
     b"\0",
     b"\r\n",
     b"\n",
