@@ -66,7 +66,7 @@ def served(which: str, folder: Path, write: Callable[[Path], None], *options: st
 
 
 def ask_rest(port: int, case: Rest) -> tuple[int, Any]:
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
         connection.request(case.method, case.path, case.body, case.headers)
         response = connection.getresponse()
         body = response.read()

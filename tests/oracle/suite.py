@@ -38,7 +38,7 @@ class Suite:
         found: dict[str, Any] = {}
         left = _named(self.questions())
         while left:
-            # The real server does not outlive every question: it is started anew for the next.
+            # The real server does not outlive every question, and now and then hangs: it is started anew for the next.
             where = folder.with_name(f"{which}{len(found)}")
             with served(which, where, self.write, *self.options) as server:
                 while left:
@@ -89,7 +89,7 @@ def ask(server: Served, question: Question) -> Any:
     before = server.log.stat().st_size
     try:
         answer = ask_rest(server.port, question) if isinstance(question, Rest) else ask_rpc(server.channel, question)
-    except (ConnectionError, http.client.HTTPException):
+    except (ConnectionError, TimeoutError, http.client.HTTPException):
         return ENDED
     if answer[0] == "UNAVAILABLE" and re.search("Socket closed|Connection|connect", str(answer[1])):
         return ENDED

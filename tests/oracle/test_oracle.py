@@ -60,6 +60,7 @@ def _segments() -> Iterator[None]:
         segment.unlink(missing_ok=True)
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", SUITES)
 def test_windlass_answers_as_the_real_triton_does(name: str, tmp_path: Path) -> None:
     suite = SUITES[name]
