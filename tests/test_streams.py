@@ -84,6 +84,32 @@ class TritonPythonModel:
 """
 )
 
+# Gives one answer an execution, and asks for another, as often as it is told. `fail` fails the second execution.
+ITERATES = (
+    TELLS[: TELLS.index("class")]
+    + """
+class TritonPythonModel:
+    def initialize(self, args):
+        self.given = {}
+
+    def execute(self, requests):
+        for request in requests:
+            count, note = pb_utils.get_input_tensor_by_name(request, "WORDS").as_numpy().ravel()[:2]
+            given = self.given.pop(request.correlation_id(), 0) + 1
+            if count == b"fail" and given == 2:
+                raise ValueError("not again")
+            sender = request.get_response_sender()
+            if sender.is_cancelled() and request.is_cancelled() and note:
+                Path(note.decode()).write_text("gone")
+            last = count != b"fail" and given >= int(count or 0)
+            word = np.array([[str(given)]], dtype=object)
+            sender.send(pb_utils.InferenceResponse([pb_utils.Tensor("SAID", word)]), flags=int(last))
+            if not last:
+                self.given[request.correlation_id()] = given
+                request.set_release_flags(pb_utils.TRITONSERVER_REQUEST_RELEASE_RESCHEDULE)
+"""
+)
+
 IO = """
 input { name: "WORDS" data_type: TYPE_STRING dims: -1 }
 output { name: "SAID" data_type: TYPE_STRING dims: 1 }
@@ -137,6 +163,10 @@ def server(
     python = f'backend: "python" instance_group {{ kind: KIND_CPU }} {IO} {where}'
     repository.add("tells", TELLS, python + "model_transaction_policy { decoupled: true }")
     repository.add("waits", WAITS, python)
+    again = (
+        "max_batch_size: 4 model_transaction_policy { decoupled: true } sequence_batching { iterative_sequence: true }"
+    )
+    repository.add("iterates", ITERATES, python + again)
     (repository.path / "outside" / "1").mkdir(parents=True)
     (repository.path / "outside" / "config.pbtxt").write_text(OUTSIDE + IO)
     with windlass.Server(repository.path, http_port=0, grpc_port=0, metrics_port=0) as started:
@@ -325,6 +355,32 @@ def test_a_coroutine_that_leaves_its_stream_ends_the_models_work(site):
     asyncio.run(leave())
 
     assert site.seen("gate") == "gone"
+
+
+def test_iterations_share_batches_and_end_each_in_its_time(site):
+    def count(times: int) -> int:
+        return len(events(site.post("iterates", "generate_stream", str(times), "").text))
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(count, range(20, 26))) == list(range(20, 26))
+
+
+def test_a_reader_that_leaves_ends_the_iterations_once_the_model_has_seen_it(site):
+    note = site.notes / "gate.seen"
+    body = {"WORDS": ["1000000000", str(note)]}
+    with httpx.stream("POST", site.path("iterates", "generate_stream"), json=body, timeout=20) as response:
+        next(response.iter_lines())
+
+    assert site.seen("gate") == "gone"
+    page = 'nv_inference_request_failure{model="iterates",version="1",reason="CANCELED"} 1'
+    until(lambda: page in httpx.get(f"http://{site.metrics}/metrics").text)
+
+
+def test_an_iteration_that_fails_is_an_event_and_holds_up_nobody(site):
+    first, second = events(site.post("iterates", "generate_stream", "fail", "").text)
+    assert first["SAID"] == "1" and "not again" in second["error"]
+
+    assert len(events(site.post("iterates", "generate_stream", "3", "").text)) == 3
 
 
 def test_who_leaves_the_queue_is_not_executed(site):

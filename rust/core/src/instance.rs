@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::host::{Respond, Task};
 use crate::queue::Likeness;
 use crate::reactor::Reactor;
@@ -31,6 +31,10 @@ pub struct Job {
     pub(crate) started: Option<std::time::Instant>,
     /// Taken by its responder, where the model answers when it likes.
     pub(crate) reply: Option<Reply>,
+    /// Tells whether the client still waits, once the responder was taken.
+    pub(crate) watch: Option<Cancellation>,
+    /// Whether the client was gone when its execution began.
+    pub(crate) was_abandoned: bool,
     /// The responder of an earlier execution, of a request that is executed once more.
     pub(crate) kept: Option<Box<dyn Respond>>,
     /// Where its client's connection lives.
@@ -42,14 +46,15 @@ pub struct Job {
 }
 
 impl Job {
-    /// Tells, also later, whether the client still waits; nothing once its responder was taken.
+    /// Tells, also later, whether the client still waits.
     pub fn cancellation(&self) -> Option<Cancellation> {
-        self.reply.as_ref().map(Reply::cancellation)
+        self.reply.as_ref().map(Reply::cancellation).or_else(|| self.watch.clone())
     }
 
     /// Takes the way back to the client, for answers when and as often as the model likes. The outcome is then `Deferred`. There is one.
     pub fn responder(&mut self) -> Option<Responder> {
         let reply = self.reply.take()?;
+        self.watch = Some(reply.cancellation());
         Some(Responder::new(reply, self))
     }
 
@@ -60,7 +65,7 @@ impl Job {
 
     pub(crate) fn is_abandoned(&self) -> bool {
         self.reply.as_ref().is_some_and(Reply::is_abandoned)
-            || self.kept.as_ref().is_some_and(|responder| responder.is_cancelled())
+            || self.watch.as_ref().is_some_and(Cancellation::is_cancelled)
     }
 
     /// Gives its only answer, unless a responder does.
@@ -92,11 +97,39 @@ impl Task for Job {
     }
 
     fn responder(&mut self) -> Option<Box<dyn Respond>> {
-        self.kept.take().or_else(|| Self::responder(self).map(|responder| Box::new(responder) as Box<dyn Respond>))
+        if let Some(kept) = self.kept.take() {
+            return Some(kept);
+        }
+        match Self::responder(self) {
+            Some(responder) => Some(Box::new(responder)),
+            // It fills an empty row of a batch.
+            None if self.watch.is_none() => Some(Box::new(Nobody { ended: false })),
+            None => None,
+        }
     }
 
     fn keep(&mut self, responder: Box<dyn Respond>) {
         self.kept = Some(responder);
+    }
+}
+
+/// The way back of a request that nobody has sent.
+#[derive(Debug)]
+struct Nobody {
+    ended: bool,
+}
+
+impl Respond for Nobody {
+    fn respond(&mut self, _: Option<Result<Outputs>>, last: bool) {
+        self.ended |= last;
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    fn is_cancelled(&self) -> bool {
+        false
     }
 }
 

@@ -236,8 +236,20 @@ impl Model {
         let likeness = self.likeness(&request);
         let (reply, reactor) = (Some(reply), Arc::clone(reactor));
         let (scheduler, arrived) = (Arc::clone(scheduler), Instant::now());
-        let (started, kept, sequence) = (None, None, None);
-        let job = Job { request, rows, likeness, arrived, started, reply, kept, reactor, scheduler, sequence };
+        let job = Job {
+            request,
+            rows,
+            likeness,
+            arrived,
+            started: None,
+            reply,
+            watch: None,
+            was_abandoned: false,
+            kept: None,
+            reactor,
+            scheduler,
+            sequence: None,
+        };
         let (scheduler, reactor) = (Arc::clone(&job.scheduler), Arc::clone(&job.reactor));
         scheduler.push(job)?;
         reactor.note(&scheduler);

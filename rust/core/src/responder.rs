@@ -121,10 +121,10 @@ impl Responder {
             trace.leave(self.failed);
         }
         let mut totals = self.scheduler.statistics.lock();
-        if self.failed {
-            totals.failed(Failure::Backend, whole);
-        } else if self.reply.is_abandoned() {
+        if self.reply.is_abandoned() {
             totals.failed(Failure::Cancelled, whole);
+        } else if self.failed {
+            totals.failed(Failure::Backend, whole);
         } else {
             let timing = Timing { infer: now - self.started, ..Timing::default() };
             totals.succeeded(self.rows, whole, self.started - self.arrived, timing);

@@ -12,7 +12,7 @@ use std::{fmt, slice};
 
 use tokio::time::Instant;
 
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::instance::Job;
 use crate::limiter::Stake;
 use crate::line::{Choice, Line, Post, Refusal};
@@ -324,6 +324,12 @@ impl Scheduler {
         if state.phase != Phase::Open && state.is_settled() {
             self.settled.notify_all();
         }
+    }
+
+    /// Ends requests that nobody waits for any more.
+    pub(crate) fn give_up(&self, gone: Vec<Job>) {
+        let refusal = |job| Refusal { job, failure: Failure::Cancelled, error: Error::new(Code::Cancelled, "") };
+        self.refuse(gone.into_iter().map(refusal).collect());
     }
 
     /// Answers and counts requests that leave without having been executed. Not under the lock: a responder comes back to it.

@@ -104,6 +104,7 @@ impl Run {
         let now = Instant::now();
         for job in &mut self.batch.jobs {
             job.started = Some(now);
+            job.was_abandoned = job.is_abandoned();
             if let Some(trace) = &job.request.trace {
                 trace.tensors(Activity::BackendInput, &job.request.inputs);
             }
@@ -113,6 +114,9 @@ impl Run {
 
     fn complete(self, execution: Execution, started: Instant, took: Duration) -> (Vec<Delivery>, Turn) {
         let (deliveries, again) = settle_accounts(&self.scheduler, self.batch.jobs, execution, started);
+        // Whoever goes on for a client that was gone before has had its time to see that.
+        let (gone, again) = again.into_iter().partition(|job| job.was_abandoned);
+        self.scheduler.give_up(gone);
         self.scheduler.finish(self.worker, self.batch.number, deliveries, again, took)
     }
 
@@ -239,7 +243,7 @@ fn settle_accounts(
     let Execution { outcomes, timing } = execution;
     let done = Instant::now();
     let mut deliveries = Vec::with_capacity(jobs.len());
-    let mut again = Vec::new();
+    let (mut again, mut kept) = (Vec::new(), Vec::new());
     let mut totals = scheduler.statistics.lock();
     // One that failed before the model had it was no execution.
     if !timing.infer.is_zero() || outcomes.iter().any(|outcome| !matches!(outcome, Outcome::Failed(_))) {
@@ -250,8 +254,11 @@ fn settle_accounts(
             again.push(job);
             continue;
         }
-        // Without it, a responder answers and counts.
-        let Some(reply) = job.reply.take() else { continue };
+        // Without it, a responder answers and counts, which is for later when it came back with the request.
+        let Some(reply) = job.reply.take() else {
+            kept.extend(job.kept.take().map(|responder| (responder, outcome)));
+            continue;
+        };
         if let Some(trace) = &job.request.trace {
             trace.executed(started, timing, done);
             if let Outcome::Answered(outputs) = &outcome {
@@ -268,9 +275,7 @@ fn settle_accounts(
                 response(scheduler, &mut job, outputs, Spent { queue, compute: timing })
             }
             Outcome::Failed(error) => Err(error),
-            Outcome::Deferred | Outcome::Rescheduled => {
-                Err(Error::internal("the model left a request without an answer"))
-            }
+            Outcome::Deferred | Outcome::Rescheduled => Err(unanswered()),
         };
         if answer.is_ok() {
             totals.succeeded(job.rows, whole, started.saturating_duration_since(arrived), timing);
@@ -279,7 +284,20 @@ fn settle_accounts(
         }
         deliveries.push(Delivery { reactor: job.reactor, reply, answer });
     }
+    drop(totals);
+    for (mut responder, outcome) in kept {
+        let result = match outcome {
+            Outcome::Answered(outputs) => Ok(outputs),
+            Outcome::Failed(error) => Err(error),
+            Outcome::Deferred | Outcome::Rescheduled => Err(unanswered()),
+        };
+        responder.respond(Some(result), true);
+    }
     (deliveries, again)
+}
+
+fn unanswered() -> Error {
+    Error::internal("the model left a request without an answer")
 }
 
 fn response(scheduler: &Scheduler, job: &mut Job, outputs: Outputs, spent: Spent) -> Result<Response> {

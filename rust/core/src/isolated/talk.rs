@@ -139,18 +139,22 @@ impl<'a> Talk<'a> {
             let failed = Execution::failed(commission.jobs(), &unhealthy());
             return commission.complete(failed);
         }
-        let first_key = self.own.next_key;
+        let (first_key, mut abandoned) = (self.own.next_key, false);
         let mut sender = Sender(&mut self.inlet);
         let mut requests = Vec::with_capacity(commission.jobs().len());
         for (key, job) in (first_key..).zip(commission.jobs()) {
             if let Some(cancellation) = job.cancellation() {
                 cancellation.ring(&self.own.shared.abandoned);
             }
+            abandoned |= job.is_abandoned();
             requests.push(sender.request(key, job.rows, &job.request));
         }
         self.own.next_key += requests.len() as u64;
         self.say(to_process::Kind::Batch(to_process::Batch { requests }));
         self.batch = Some(InFlight { commission, first_key, started: Instant::now() });
+        if abandoned {
+            self.tell_abandoned();
+        }
     }
 
     fn reply(&mut self, mut reply: to_process::Reply, result: Option<&Result<Outputs>>, last: bool) {

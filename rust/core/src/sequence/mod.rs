@@ -260,6 +260,8 @@ impl Sequences {
             arrived,
             started: None,
             reply: None,
+            watch: None,
+            was_abandoned: false,
             kept: None,
             reactor: Arc::clone(&reactor),
             scheduler: Arc::clone(&scheduler),
@@ -349,8 +351,11 @@ impl Line for Sequences {
     }
 
     fn sweep(&mut self, now: Instant, refused: &mut Vec<Refusal>) {
-        let abandoned =
-            |(&number, sequence): (&u64, &Sequence)| sequence.waiting.iter().any(Job::is_abandoned).then_some(number);
+        // Who iterates has been begun by the model: it is told once, and has no other turn after that.
+        let told = |sequence: &Sequence| self.rules.iterative && sequence.progress != Progress::Fresh;
+        let abandoned = |(&number, sequence): (&u64, &Sequence)| {
+            (!told(sequence) && sequence.waiting.iter().any(Job::is_abandoned)).then_some(number)
+        };
         let gone: Vec<u64> = self.open.iter().filter_map(abandoned).collect();
         for number in gone {
             // One request less, and what the model knows of the sequence is wrong: nothing of it is executed any more.

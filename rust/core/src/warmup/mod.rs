@@ -129,6 +129,8 @@ impl Course<'_> {
                 arrived: Instant::now(),
                 started: None,
                 reply: Some(reply),
+                watch: None,
+                was_abandoned: false,
                 kept: None,
                 reactor: Arc::clone(reactor),
                 scheduler: Arc::clone(scheduler),
