@@ -56,7 +56,9 @@ def _row(section: str, name: str, count: int, measured: list[load.Measured]) -> 
 
 def goals(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the goals for the tiny model, each with what was found."""
-    by = {(row["section"], row["server"], row["connections"]): row for row in rows if "connections" in row}
+    by = {
+        (row["section"], row["server"], row["connections"]): row for row in rows if row["section"] in ("rest", "grpc")
+    }
 
     def ratio(section: str, peer: str, count: int, key: str, ours: str = "windlass-in-process") -> float | None:
         our, their = by.get((section, ours, count)), by.get((section, peer, count))

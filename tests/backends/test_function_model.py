@@ -97,6 +97,30 @@ class Number:
     assert "instance `m_0_1` failed to close: OSError: still open" in caplog.text
 
 
+def test_a_coroutine_is_awaited(version, caplog):
+    version.write(
+        HEAD
+        + """
+import asyncio
+
+@windlass.model
+class Slow:
+    async def __call__(self, x: Tensor["INT64", -1]) -> Tensor["INT64", -1]:
+        await asyncio.sleep(0)
+        return x * 2
+
+    def close(self):
+        raise OSError("still open")
+"""
+    )
+
+    (instance,) = version.load("python")
+    assert instance.execute({"x": np.array([1, 2])})["output"].tolist() == [2, 4]
+    assert not version.config.model_transaction_policy.decoupled
+    version.close()
+    assert "failed to close: OSError: still open" in caplog.text
+
+
 def test_plain_arguments_are_the_values_of_one_row(version, make_request):
     version.write(
         HEAD

@@ -8,8 +8,10 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant as WallClock};
 
 use tokio::sync::Notify;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use crate::error::Result;
@@ -17,6 +19,10 @@ use crate::reply::Reply;
 use crate::request::Response;
 use crate::scheduler::{Scheduler, Turn};
 use crate::worker::Run;
+
+/// How long quick batches may follow one another before the network is looked at. Work that never ends, such as a model that asks to be
+/// called again and again, would else keep everybody waiting, those among them to whom it answers.
+const AT_A_STRETCH: Duration = Duration::from_micros(500);
 
 /// The handle of one network thread.
 #[derive(Default)]
@@ -53,6 +59,8 @@ pub(crate) struct Seat {
     runs: VecDeque<Box<Run>>,
     /// Answers of the batch just executed.
     pub(crate) deliveries: Vec<Delivery>,
+    /// When the network was last looked at, since when batches have followed one another.
+    looked: Option<WallClock>,
     /// Whether slow batches stay here as well.
     keeps_all: bool,
 }
@@ -110,9 +118,16 @@ impl Reactor {
                     seat.call(alarm.scheduler, now);
                 }
             }
+            if seat.looked.is_some_and(|looked| looked.elapsed() >= AT_A_STRETCH) {
+                seat.looked = None;
+                yield_now().await;
+                continue;
+            }
             if let Some(run) = seat.runs.pop_front() {
+                seat.looked.get_or_insert_with(WallClock::now);
                 return Some(run);
             }
+            seat.looked = None;
             match seat.alarms.peek() {
                 None => self.bell.notified().await,
                 Some(Reverse(alarm)) => tokio::select! {

@@ -16,6 +16,7 @@ use windlass_core::tensor::Tensor;
 
 use crate::answers::Answers;
 use crate::error::{from_exception, from_value};
+use crate::interpreter::enter;
 use crate::request::PyRequest;
 use crate::responder::{Shared, fail, lock};
 use crate::tensor::to_array;
@@ -65,7 +66,7 @@ impl PythonInstance {
     fn execute_joined<T: Task>(&self, tasks: &mut [T]) -> Result<(Vec<Vec<Tensor>>, Timing)> {
         let start = Instant::now();
         let Joined { inputs, seams } = join(tasks, &self.answers.spec)?;
-        let (outputs, called, returned) = Python::attach(|py| {
+        let (outputs, called, returned) = enter(|py| {
             let given = PyDict::new(py);
             let fail = |exception: PyErr| from_exception(py, &exception);
             for tensor in inputs {
@@ -84,7 +85,7 @@ impl PythonInstance {
 
     fn execute_requests<T: Task + Send + 'static>(&self, tasks: &mut [T]) -> Result<(Vec<Outcome>, Timing)> {
         let start = Instant::now();
-        Python::attach(|py| {
+        enter(|py| {
             let requests: Vec<_> = tasks
                 .iter_mut()
                 .map(|task| PyRequest::take(py, task, &self.answers))

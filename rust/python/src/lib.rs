@@ -1,5 +1,5 @@
 //! Binds the data plane to Python. Nothing is decided here: `plane` hands calls through, `instance` lets Python objects execute
-//! batches of `request`s, answered at once (`answers`) or through a `responder`; `host` lets them ask the server. `tensor` turns tensors
+//! batches of `request`s on threads with a place in the `interpreter`, answered at once (`answers`) or through a `responder`; `host` lets them ask the server. `tensor` turns tensors
 //! into numpy arrays and back, `parameters` parameters into dictionaries, `error` exceptions into errors, `observe` texts of the
 //! command line into settings. `version` is a version before it is served, `process` a model's own process as its server sees it, `worker`
 //! as it sees itself.
@@ -10,6 +10,7 @@ mod error;
 mod grpc;
 mod host;
 mod instance;
+mod interpreter;
 mod observe;
 mod parameters;
 mod plane;

@@ -1,4 +1,4 @@
-"""An event loop for models whose ``execute`` is a coroutine function."""
+"""An event loop for models that are coroutine functions."""
 
 import asyncio
 import threading
@@ -40,6 +40,26 @@ class Coroutines:
         self._loop.run_until_complete(_wind_up())
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
+
+
+class Awaited:
+    """A coroutine function as a plain one: a call waits for its result."""
+
+    def __init__(self, function: Callable[..., Coroutine[Any, Any, Any]], name: str) -> None:
+        self._function = function
+        self._coroutines = Coroutines(name)
+
+    def __call__(self, **values: Any) -> Any:
+        """Return what the coroutine returns."""
+        return self._coroutines.run(self._function(**values))
+
+    def close(self) -> None:
+        """Close the object that was called, where it can be, and the loop."""
+        try:
+            if hasattr(self._function, "close"):
+                self._function.close()
+        finally:
+            self._coroutines.close()
 
 
 async def _wind_up() -> None:

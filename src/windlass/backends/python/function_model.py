@@ -30,6 +30,8 @@ A generator streams: each value it yields is an answer of its own, sent at once.
 An instance runs one generator at a time; those of an ``async def`` run beside each other. A generator whose client
 went away is closed at its next ``yield``, so that ``finally`` is the place to clean up.
 
+An ``async def`` that returns is awaited: it may use what is asynchronous, one call of an instance at a time.
+
 A class is made once for each instance when the model is loaded, the place to read weights; its ``__call__`` takes
 the requests, and its ``close()``, if there is one, is called at the end:
 
@@ -52,6 +54,7 @@ from windlass.backends import cuda
 from windlass.backends.backend import Instance, LoadContext
 from windlass.backends.placement import Placement, placements
 from windlass.backends.python.annotations import Tensor, Value, arguments, results
+from windlass.backends.python.coroutines import Awaited
 from windlass.backends.python.function_instance import BatchInstance, Contract, RowInstance
 from windlass.backends.python.model_file import ModelFile
 from windlass.backends.python.stream_instance import ConcurrentStreamInstance, StreamInstance
@@ -126,6 +129,7 @@ class FunctionModel:
             function = target.__call__
         self._streams = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
         self._concurrent = inspect.isasyncgenfunction(function)
+        self._awaited = inspect.iscoroutinefunction(function)
         try:
             self._takes, self._returns = arguments(function), results(function)
         except Exception as error:  # annotations are expressions of the user's
@@ -179,7 +183,8 @@ class FunctionModel:
             stream = ConcurrentStreamInstance if self._concurrent else StreamInstance
             return stream(place, self._function(), contract, by_row=self._by_row)
         kind = RowInstance if self._by_row else BatchInstance
-        return kind(place, self._function(), contract)
+        function = self._function()
+        return kind(place, Awaited(function, place.name) if self._awaited else function, contract)
 
     def _function(self) -> Callable[..., Any]:
         if not inspect.isclass(self._target):
