@@ -15,6 +15,7 @@ use std::{fmt, process, thread};
 
 use bytes::{Bytes, BytesMut};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::process::{Signal, getpgrp, getpid, kill_process_group};
 
@@ -328,13 +329,12 @@ pub(super) fn gone() -> Error {
 impl Reader {
     /// Takes in what has arrived; waits for it when there is time.
     fn receive(&mut self, patience: Option<Duration>) -> io::Result<()> {
-        if let Some(patience) = patience {
-            let timeout = Timespec::try_from(patience).map_err(io::Error::other)?;
-            let mut files = [PollFd::from_borrowed_fd(self.stream.as_fd(), PollFlags::IN)];
-            if poll(&mut files, Some(&timeout))? == 0 {
-                return Ok(());
-            }
-        }
+        // Reading waits as well, but would wake up, too, whenever the server has read something.
+        let timeout = patience.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
+        match poll(&mut [PollFd::from_borrowed_fd(self.stream.as_fd(), PollFlags::IN)], timeout.as_ref()) {
+            Ok(0) | Err(Errno::INTR) => return Ok(()),
+            ready => ready?,
+        };
         match self.stream.read(&mut self.part) {
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(count) => {

@@ -9,10 +9,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
+use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver as Watch;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::task::{AbortHandle, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -23,6 +21,7 @@ use crate::isolated::convert::{Receiver, Sender, read_failure};
 use crate::isolated::link::{Conversation, End, FAREWELL, Order, unhealthy};
 use crate::isolated::process::{Line, log, serve};
 use crate::isolated::segment::{Inlet, Outlet};
+use crate::isolated::socket::{Incoming, Outgoing, split};
 use crate::isolated::wire;
 use crate::local_host::ask;
 use crate::proto::isolated::{self as proto, outcome, returned, to_process, to_server};
@@ -41,8 +40,8 @@ const MAX_OUTPUT_BYTES: usize = 16 << 20;
 /// One process being talked to.
 pub(super) struct Talk<'a> {
     own: &'a mut Conversation,
-    reader: OwnedReadHalf,
-    writer: OwnedWriteHalf,
+    reader: Incoming,
+    writer: Outgoing,
     input: BytesMut,
     output: BytesMut,
     inlet: Inlet,
@@ -69,8 +68,7 @@ struct InFlight {
 
 impl<'a> Talk<'a> {
     pub(super) fn new(line: Line, own: &'a mut Conversation) -> io::Result<Self> {
-        line.stream.set_nonblocking(true)?;
-        let (reader, writer) = UnixStream::from_std(line.stream)?.into_split();
+        let (reader, writer) = split(line.stream)?;
         Ok(Self {
             own,
             reader,
@@ -107,7 +105,7 @@ impl<'a> Talk<'a> {
                 }
                 // All that it said was read before.
                 () = ended(self.end.as_ref()) => return End::Broken(io::ErrorKind::UnexpectedEof.into()),
-                written = self.writer.write_buf(&mut self.output), if !self.output.is_empty() => {
+                written = self.writer.write(&mut self.output), if !self.output.is_empty() => {
                     if let Err(error) = written {
                         return End::Broken(error);
                     }
@@ -347,7 +345,7 @@ impl<'a> Talk<'a> {
 
     /// Lets the model say goodbye: what it writes to the log until its process ends is heard.
     pub(super) async fn farewell(&mut self) {
-        let told = self.writer.shutdown().await;
+        let told = self.writer.shutdown();
         let rest = async {
             while matches!(self.reader.read_buf(&mut self.input).await, Ok(1..)) {
                 while let Ok(Some(message)) = wire::take::<proto::ToServer>(&mut self.input) {
