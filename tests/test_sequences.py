@@ -241,6 +241,24 @@ def test_an_iterative_request_is_executed_until_the_model_is_done(client):
     assert [client.ask("countdown", times) for times in (3, 1, 5)] == [3, 1, 5]
 
 
+def test_a_request_that_never_ends_leaves_the_network_its_turn(repository):
+    in_process = 'parameters { key: "isolated" value { string_value: "false" } }'
+    repository.add("endless", COUNTDOWN, config("oldest {} iterative_sequence: true", in_process))
+    with windlass.Server(repository.path, http_port=None, grpc_port=0, metrics_port=None) as server:
+        client = grpc_client.InferenceServerClient(server.addresses["grpc"])
+        given = grpc_client.InferInput("INPUT0", [1, 1], "FP32")
+        given.set_data_from_numpy(np.array([[np.inf]], np.float32))
+        ended: queue.Queue[object] = queue.Queue()
+        call = client.async_infer("endless", [given], lambda result, error: ended.put(error))
+        executed = 0
+        while executed < 1000:
+            (counts,) = client.get_inference_statistics("endless", client_timeout=20).model_stats
+            executed = counts.execution_count
+        call.cancel()
+        assert isinstance(ended.get(timeout=20), InferenceServerException)
+        client.close()
+
+
 def test_a_stream_carries_a_sequence(server):
     answers: queue.Queue = queue.Queue()
     with grpc_client.InferenceServerClient(server.addresses["grpc"]) as client:
