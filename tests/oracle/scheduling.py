@@ -1,6 +1,7 @@
 """What is asked about sequences, queues and ensembles."""
 
 import json
+import re
 from typing import Any
 
 from tritonclient.grpc import service_pb2 as pb
@@ -179,8 +180,13 @@ MEANT = {
         lambda theirs, ours: "unexpected number of string elements 2" in str(theirs) and ours[0] in (200, "OK"),
     ),
     r"REST sequence: named 8, .*|REST sequence: a name for a number": Meant(
-        "an id that the model cannot be told is refused; the installed server makes up another",
-        lambda theirs, ours: ours[0] == 400 and "sequence batching control 'CORRID' data-type is" in str(ours),
+        "an id that the model cannot be told is refused, and begins no sequence; the installed server makes up another",
+        lambda theirs, ours: (
+            ours[0] == 400
+            and bool(
+                re.search("sequence batching control 'CORRID' data-type is|must specify the START flag", str(ours))
+            )
+        ),
     ),
     r"REST ensemble: GET /config": Meant(
         "the newer server has one member more",
