@@ -74,10 +74,10 @@ def check(server: Running) -> None:
         raise SystemExit(f"error: port {server.http} answered {found[:200]!r}")
 
 
-def wrk(server: Running, connections: int, seconds: float) -> Measured:
-    """Post the tiny request over so many connections, from one thread."""
+def wrk(server: Running, connections: int, seconds: float, body: str = BODY) -> Measured:
+    """Post a request, the tiny one if no other is given, over so many connections, from one thread."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(f"wrk.method='POST'\nwrk.headers['Content-Type']='application/json'\nwrk.body='{BODY}'\n")
+        script.write(f"wrk.method='POST'\nwrk.headers['Content-Type']='application/json'\nwrk.body='{body}'\n")
         script.flush()
         url = f"http://127.0.0.1:{server.http}{server.path}"
         command = [
