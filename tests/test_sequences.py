@@ -101,10 +101,15 @@ state {
 """
 
 
+# A busy machine may let a client wait for more than the second that is the default.
+IDLE = "max_sequence_idle_microseconds: 20000000"
+
+
 def config(batching: str, more: str = "") -> str:
     return (
         'backend: "python" max_batch_size: 4 input { name: "INPUT0" data_type: TYPE_FP32 dims: [ 1 ] } '
-        f'output {{ name: "OUTPUT0" data_type: TYPE_FP32 dims: [ 1 ] }} sequence_batching {{ {batching} }} {more}'
+        'output { name: "OUTPUT0" data_type: TYPE_FP32 dims: [ 1 ] } '
+        f"sequence_batching {{ {IDLE} {batching} }} {more}"
     )
 
 
