@@ -10,9 +10,12 @@ ROWS = {
     "errors": 1,
     "config": 2,
     "repository": 3,
+    "release": 4,
     "backends": 5,
+    "generate": 5,
     "client": 5,
     "serving": 6,
+    "targets": 6,
     "demo": 7,
     "cli": 8,
 }
@@ -25,7 +28,10 @@ ONLY = {
     "click": {"cli"},
     "rich": {"cli/output.py"},
     "httpx": {"client.py"},
-    "subprocess": {"backends/python/environment.py"},
+    "subprocess": {"backends/python/environment.py", "targets/shell.py"},
+    "jinja2": {"generate/text.py"},
+    "pydantic": {"config/project"},
+    "yaml": {"config/yaml_text.py", "generate/text.py"},
 }
 
 

@@ -81,6 +81,12 @@ class ClientError(WindlassError):
         self.status = status
 
 
+class TargetError(WindlassError):
+    """What runs on this machine, in containers or in a cluster could not be reached or changed."""
+
+    code = "UNAVAILABLE"
+
+
 class UsageError(WindlassError):
     """A command was given something it cannot work with."""
 

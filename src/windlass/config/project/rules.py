@@ -1,0 +1,116 @@
+"""Rules across parts of a project: references that must lead somewhere, and wishes that cannot both be had."""
+
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any, get_args
+
+from windlass.config.project.part import Part
+from windlass.config.project.project import Project
+from windlass.config.project.quantities import Referring
+from windlass.config.project.service import Service
+from windlass.config.project.target import ComposeTarget, KubernetesTarget, LocalTarget
+from windlass.config.yaml_text import Place
+
+# Where, what, what to do, how bad.
+Fault = tuple[Place, str, str, str]
+
+
+def faults(project: Project, target: str) -> Iterator[Fault]:
+    """Yield everything that is wrong between parts that are right by themselves."""
+    yield from _secrets(project)
+    yield from _tenants(project)
+    yield from _gpus(project)
+    yield from _scaling(project, target)
+    yield from _gateway(project, target)
+
+
+def secret_references(value: object, place: Place = ()) -> Iterator[tuple[Place, str]]:
+    """Yield every place that names a secret, with the name."""
+    if isinstance(value, Part):
+        for key, field in type(value).model_fields.items():
+            inner = getattr(value, key)
+            if isinstance(inner, str) and _refers(field.annotation, field.metadata):
+                yield (*place, key), inner
+            else:
+                yield from secret_references(inner, (*place, key))
+    elif isinstance(value, dict | tuple):
+        for index, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from secret_references(inner, (*place, index))
+
+
+def _refers(annotation: object, metadata: list[Any]) -> bool:
+    inner = [*metadata, *getattr(annotation, "__metadata__", ())]
+    return any(isinstance(mark, Referring) for mark in inner) or any(_refers(one, []) for one in get_args(annotation))
+
+
+def _secrets(project: Project) -> Iterator[Fault]:
+    known = ", ".join(f"`{name}`" for name in project.secrets) or "none"
+    for place, name in secret_references(project):
+        if name not in project.secrets:
+            hint = f"add `{name}` under `secrets`, or name one of those there are: {known}"
+            yield place, f"there is no secret `{name}`", hint, "error"
+
+
+def _tenants(project: Project) -> Iterator[Fault]:
+    for name, service in project.services.items():
+        if service.tenant and service.tenant not in project.tenants:
+            place = ("services", name, "tenant")
+            yield place, f"there is no tenant `{service.tenant}`", "add it under `tenants`", "error"
+
+
+def _gpus(project: Project) -> Iterator[Fault]:
+    """GPUs that were pinned belong to one replica, unless it shares them."""
+    pinned = {name: service for name, service in project.services.items() if service.gpus and service.gpus.ids}
+    for name, service in pinned.items():
+        if service.gpus and service.gpus.share == "exclusive" and _most_replicas(service) > 1:
+            hint = "say `count` instead of `ids`, or `share: mps`"
+            yield ("services", name, "gpus", "ids"), "every replica would use the same GPUs", hint, "error"
+    for (first, one), (second, other) in combinations(pinned.items(), 2):
+        if not one.gpus or not other.gpus:
+            continue
+        both = sorted(set(one.gpus.ids) & set(other.gpus.ids))
+        if both and "exclusive" in (one.gpus.share, other.gpus.share):
+            message = f"GPU {', '.join(map(str, both))} is pinned by service `{first}` too"
+            hint = "pin different ones, or give both `share: mps` or `share: time-slicing`"
+            yield ("services", second, "gpus", "ids"), message, hint, "error"
+
+
+def _most_replicas(service: Service) -> int:
+    return service.autoscale.max if service.autoscale else service.replicas
+
+
+def _scaling(project: Project, target: str) -> Iterator[Fault]:
+    where = project.targets[target]
+    for name, service in project.services.items():
+        if service.autoscale and isinstance(where, ComposeTarget | LocalTarget):
+            message = f"target `{target}` cannot scale by load: it runs `min` replicas"
+            hint = f"use `windlass scale {name}=N` there, or a target of kind `kubernetes`"
+            yield ("services", name, "autoscale"), message, hint, "warning"
+        if service.gpus and service.gpus.ids and isinstance(where, KubernetesTarget):
+            message = f"Kubernetes chooses GPUs by itself: {service.gpus.number} are asked for, not these"
+            hint = "say `count` for this target"
+            yield ("services", name, "gpus", "ids"), message, hint, "warning"
+        if service.runtime != "windlass" and isinstance(where, LocalTarget):
+            message = f"runtime `{service.runtime}` is an image, and target `{target}` runs no containers"
+            hint = "add a target of kind `compose`"
+            yield ("services", name, "runtime"), message, hint, "error"
+
+
+def _gateway(project: Project, target: str) -> Iterator[Fault]:
+    gateway = project.gateway
+    if gateway is None:
+        return
+    if isinstance(project.targets[target], LocalTarget):
+        message = "target `local` has no gateway: its servers are reached directly, on this machine"
+        yield ("gateway",), message.replace("`local`", f"`{target}`"), "", "warning"
+    if gateway.auth and not gateway.tls and gateway.bind not in ("127.0.0.1", "::1", "localhost"):
+        message = "passwords and keys would cross the network in plain text"
+        yield ("gateway", "auth"), message, "add `tls`, or `bind: 127.0.0.1` behind a proxy that has it", "error"
+    if gateway.rate_limit and gateway.rate_limit.per == "client" and not gateway.auth:
+        hint = "add `auth`, or say `per: address`"
+        yield (
+            ("gateway", "rate_limit", "per"),
+            "clients are known by their user or key, and there is none",
+            hint,
+            "error",
+        )

@@ -1,0 +1,197 @@
+"""A project file on its way to a value: its text, its lines, what a target overrides, and every fault at once."""
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from windlass.config.check import Finding
+from windlass.config.project.project import Project
+from windlass.config.project.rules import faults
+from windlass.config.yaml_text import Document, Place, parse
+from windlass.errors import ConfigError
+
+FILE = "windlass.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A project file that was read, not yet understood."""
+
+    path: Path
+    document: Document
+
+    @classmethod
+    def read(cls, path: Path) -> "Source":
+        """Read a project file, or the one in a folder. Raises ``ConfigError`` where there is none or it is no YAML."""
+        file = path / FILE if path.is_dir() else path
+        try:
+            text = file.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            found = error.strerror if isinstance(error, OSError) else str(error)
+            raise ConfigError(
+                f"`{file}` cannot be read",
+                found=found,
+                hint="write one with `windlass init`, or name another with `-f`",
+            ) from error
+        return cls(file, parse(text, str(file)))
+
+    @property
+    def targets(self) -> list[str]:
+        """The names of the targets; one, ``local``, where the file names none."""
+        found = self.document.value.get("targets") if isinstance(self.document.value, dict) else None
+        return list(found) if isinstance(found, dict) and found else ["local"]
+
+    def project(self, target: str | None = None) -> tuple[Project | None, list[Finding]]:
+        """Return the project as it is on a target, and everything that is wrong; no project where an error is.
+
+        The first target is meant where none is named. Raises ``ConfigError`` for a target that is not there.
+        """
+        name = target or self.targets[0]
+        if name not in self.targets:
+            raise ConfigError(
+                f"{self.path}: there is no target `{name}`",
+                found=", ".join(self.targets),
+                hint="name one of these, or add it under `targets`",
+            )
+        document = _overridden(self.document, name)
+        try:
+            project = Project.model_validate(document.value if document.value is not None else {})
+        except ValidationError as error:
+            details = error.errors(include_url=False, include_input=True)
+            return None, sorted({self._finding(document, detail): None for detail in details}, key=_line)
+        found = [self._place(document, place, *rest) for place, *rest in faults(project, name)]
+        wrong = any(finding.severity == "error" for finding in found)
+        return (None if wrong else project), sorted(found, key=_line)
+
+    def _finding(self, document: Document, detail: ErrorDetails) -> Finding:
+        place = tuple(_keys(document.value, detail["loc"]))
+        message, hint = _sentence(detail, place)
+        return self._place(document, place, message, hint)
+
+    def _place(
+        self, document: Document, place: Place, message: str, hint: str = "", severity: str = "error"
+    ) -> Finding:
+        line = document.line(place)
+        where = f"{self.path}:{line}" if line else str(self.path)
+        dotted = ".".join(map(str, place))
+        return Finding(f"{where}: {dotted}" if dotted else where, message, hint, severity)
+
+
+def read_project(path: Path, target: str | None = None) -> Project:
+    """Return the project of a file, as it is on a target. Raises ``ConfigError`` that tells every fault."""
+    project, findings = Source.read(path).project(target)
+    if project is None:
+        raise ProjectError(path, [finding for finding in findings if finding.severity == "error"])
+    return project
+
+
+class ProjectError(ConfigError):
+    """A project file has faults; ``findings`` are all of them."""
+
+    def __init__(self, path: Path, findings: list[Finding]) -> None:
+        count = f"{len(findings)} errors" if len(findings) > 1 else "an error"
+        super().__init__(f"`{path}` has {count}")
+        self.findings = findings
+
+
+def _overridden(document: Document, target: str) -> Document:
+    """Lay a target's overrides over the rest. Lines of what is overridden are those of the override."""
+    overrides: Place = ("targets", target, "overrides")
+    value: Any = document.value
+    for key in overrides:
+        value = value.get(key) if isinstance(value, dict) else None
+    if not isinstance(value, dict) or not value:
+        return document
+    lines = dict(document.lines)
+    merged = _merged(document.value, value, (), overrides, lines)
+    return Document(merged, lines)
+
+
+def _merged(under: Any, over: Any, place: Place, source: Place, lines: dict[Place, int]) -> Any:
+    for inner in [known for known in lines if known[: len(source)] == source]:
+        lines[(*place, *inner[len(source) :])] = lines[inner]
+    if not isinstance(under, dict) or not isinstance(over, dict):
+        return over
+    result = dict(under)
+    for key, value in over.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = _merged(under.get(key), value, (*place, key), (*source, key), lines)
+    return result
+
+
+def _keys(value: Any, location: Place) -> Iterator[str | int]:
+    """Leave out of pydantic's location what is no key of the file: names of classes and of members of unions."""
+    for key in location:
+        if isinstance(value, dict) and key not in value and location[-1] != key:
+            continue
+        if isinstance(value, list) and not isinstance(key, int):
+            continue
+        if not isinstance(value, dict | list) and value is not None:
+            continue
+        yield key
+        value = _inside(value, key)
+
+
+def _inside(value: Any, key: str | int) -> Any:
+    if isinstance(value, dict):
+        return value.get(key)
+    return value[key] if isinstance(value, list) and isinstance(key, int) else None
+
+
+def _sentence(detail: ErrorDetails, place: Place) -> tuple[str, str]:
+    """Say what is wrong, and what to do."""
+    kind, found = detail["type"], detail["input"]
+    if kind == "extra_forbidden":
+        known = _known(place[:-1])
+        near = difflib.get_close_matches(str(place[-1]), known, n=1)
+        hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(f'`{key}`' for key in known)}"
+        return "unknown key", hint
+    if kind == "missing":
+        return "missing", ""
+    if kind == "value_error":
+        return str(detail["ctx"]["error"]), ""
+    if kind == "union_tag_invalid":
+        return f"expected one of {detail['ctx']['expected_tags']}, got `{detail['ctx']['tag']}`", ""
+    if kind == "union_tag_not_found":
+        return "the key `kind` is missing", ""
+    message = detail["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+    shown = f"`{found}`" if isinstance(found, str | int | float | bool) else f"a {_kind(found)}"
+    return f"expected {message}, got {shown}", ""
+
+
+def _kind(value: object) -> str:
+    return {dict: "mapping", list: "list", type(None): "nothing"}.get(type(value), type(value).__name__)
+
+
+def _known(place: Place) -> list[str]:
+    """Return the keys that may stand at a place, by walking the classes."""
+    models: list[type[BaseModel]] = [Project]
+    for key in place:
+        if isinstance(key, int):
+            continue
+        fields = [model.model_fields[key].annotation for model in models if key in model.model_fields]
+        inner = [found for annotation in fields for found in _models(annotation)]
+        models = inner or models
+    return sorted({name for model in models for name in model.model_fields})
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Find the parts in an annotation such as ``dict[Name, Service] | None``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif get_origin(annotation) in (dict, tuple, Union, UnionType) or get_args(annotation):
+        for inner in get_args(annotation):
+            yield from _models(inner)
+
+
+def _line(finding: Finding) -> tuple[int, str]:
+    parts = finding.where.split(":")
+    return (int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else 0, finding.where)

@@ -1,0 +1,81 @@
+"""Reads what a release is made of: the models of a repository that is a folder, digests of files, the revision."""
+
+import fnmatch
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from windlass.config import Finding
+from windlass.config.project import Project
+from windlass.release.release import Model, Release
+from windlass.repository import ModelEntry, scan
+from windlass.repository.digest import digest, files
+
+
+def read_release(
+    project: Project, target: str, folder: Path, version: str, **also: str
+) -> tuple[Release, list[Finding]]:
+    """Return the release of a project in a folder, and what is wrong between project and repository.
+
+    ``also`` are further members of the release: ``revision``, ``root``. Raises ``RepositoryError`` where the
+    repository is to be a folder and is none.
+    """
+    inputs = {path: _digest(folder / path) for path in _inputs(project) if (folder / path).is_file()}
+    findings = [
+        Finding(path, f"`{folder / path}` is no file", "write it, or leave the key out")
+        for path in _inputs(project)
+        if path not in inputs
+    ]
+    models: dict[str, tuple[Model, ...]] = {}
+    if project.repository.path is not None:
+        entries = scan([folder / project.repository.path]).models
+        findings += list(_unmatched(project, entries))
+        known = {name: _model(entry) for name, entry in entries.items()}
+        models = {
+            name: tuple(
+                known[model] for model in known if any(fnmatch.fnmatchcase(model, one) for one in service.models)
+            )
+            for name, service in project.services.items()
+            if service.runtime != "vllm"
+        }
+    return Release(project, target, version, models, inputs, **also), findings
+
+
+def _inputs(project: Project) -> list[str]:
+    """Return the files that images are made of, besides models."""
+    named = [service.requirements for service in project.services.values()]
+    wheel = project.image.windlass if (project.image.windlass or "").endswith(".whl") else None
+    return sorted({path for path in (*named, wheel, project.image.conda) if path})
+
+
+def _model(entry: ModelEntry) -> Model:
+    size = sum(path.stat().st_size for path in files(entry.path))
+    config = entry.config
+    backend = "ensemble" if config is not None and config.platform == "ensemble" else config.backend if config else ""
+    return Model(entry.name, backend, tuple(sorted(entry.versions)), digest(entry.path), size)
+
+
+def _unmatched(project: Project, entries: dict[str, ModelEntry]) -> Iterator[Finding]:
+    """Yield patterns that match no model, models that two services serve, and models that none does."""
+    served: dict[str, list[str]] = {name: [] for name in entries}
+    patterns = {name: service.models for name, service in project.services.items() if service.runtime != "vllm"}
+    for name, pattern in ((name, pattern) for name, some in patterns.items() for pattern in some):
+        matching = fnmatch.filter(entries, pattern)
+        for model in matching:
+            served[model].append(name)
+        if not matching:
+            hint = f"models there: {', '.join(f'`{model}`' for model in entries) or 'none'}"
+            yield Finding(f"services.{name}.models", f"`{pattern}` matches no model of the repository", hint)
+    for model, names in served.items():
+        services = sorted(set(names))
+        if len(services) > 1:
+            message = f"model `{model}` is served by {' and '.join(f'`{name}`' for name in services)}"
+            yield Finding(f"services.{services[1]}.models", message, "name it in one service only: routes lead to one")
+        elif not services:
+            hint = "name it under `models` of a service"
+            yield Finding("services", f"model `{model}` is served by no service", hint, "warning")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as opened:
+        return f"sha256:{hashlib.file_digest(opened, 'sha256').hexdigest()}"

@@ -1,0 +1,83 @@
+"""The value that everything is generated from. Nothing is read here: no file, no clock, no environment."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from windlass.config.project import Project, Service
+from windlass.config.project.target import Target
+
+# The images of other runtimes, where a project names no other release of them.
+IMAGES = {"triton": "nvcr.io/nvidia/tritonserver:25.10-py3", "vllm": "vllm/vllm-openai:v0.11.0"}
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model as it lies in the repository."""
+
+    name: str
+    backend: str
+    versions: tuple[int, ...]
+    digest: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A project as it is on one target, and what its services serve.
+
+    ``models`` are those of each service, found in the repository where that is a folder; empty for a service whose
+    repository is somewhere else. ``inputs`` are digests of files that images are made of, by their path in the
+    project (requirements, wheels). ``root`` is the path from the folder that is written to that of the project file.
+    """
+
+    project: Project
+    target_name: str
+    version: str
+    """The version of windlass that writes."""
+    models: Mapping[str, tuple[Model, ...]] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    revision: str = ""
+    root: str = "."
+
+    @property
+    def target(self) -> Target:
+        """Where it runs."""
+        return self.project.targets[self.target_name]
+
+    def built(self, service: str) -> bool:
+        """Tell whether the service's image is one that the project builds."""
+        value = self.project.services[service]
+        return value.image is None and (value.runtime == "windlass" or value.bake)
+
+    def image(self, service: str) -> str:
+        """Return the full name of a service's image."""
+        value = self.project.services[service]
+        if not self.built(service):
+            return value.image or IMAGES[value.runtime]
+        registry = f"{self.project.image.registry}/" if self.project.image.registry else ""
+        return f"{registry}{self.project.name}-{service}:{self.tag(service)}"
+
+    def tag(self, service: str) -> str:
+        """Return the tag of a service's image: the project's, or a digest of all that the image is made of."""
+        if self.project.image.tag:
+            return self.project.image.tag
+        value = self.project.services[service]
+        made_of = {
+            "image": self.project.image.model_dump(mode="json"),
+            "backends": self.backends(service),
+            "requirements": value.requirements,
+            "gpu": value.gpus is not None,
+            "runtime": value.runtime,
+            "windlass": self.version,
+            "inputs": dict(self.inputs),
+            "models": [model.digest for model in self.models.get(service, ())] if value.bake else [],
+        }
+        return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:12]
+
+    def backends(self, service: str) -> tuple[str, ...]:
+        """Return the backends that a service's image needs: those it names, and those of its models."""
+        value: Service = self.project.services[service]
+        found = {model.backend for model in self.models.get(service, ())} - {"ensemble"}
+        return tuple(sorted(found | set(value.backends)))
