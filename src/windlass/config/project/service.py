@@ -106,7 +106,7 @@ class Vllm(Part):
     """What vLLM's image serves."""
 
     model: str
-    """A model of the Hugging Face hub, or a folder of the model repository."""
+    """A model of the Hugging Face hub; or, beginning with `./`, a folder of the model repository."""
     max_model_len: int | None = Field(default=None, ge=1)
     """The longest context, in tokens."""
     quantization: str | None = None
