@@ -1,5 +1,6 @@
 """How generated texts look: YAML as people write it, and templates that forget nothing."""
 
+import re
 from functools import cache
 from typing import Any
 
@@ -28,14 +29,36 @@ def _text(writer: _Writer, value: str) -> yaml.ScalarNode:
 _Writer.add_representer(str, _text)
 
 
+# A comment on its way through the writer, which knows of none: in hexadecimal, nothing of it is quoted or folded.
+_MARK = "__comment__"
+_MARKED = re.compile(rf"^( *(?:- )?){_MARK}([0-9a-f]+): null$", re.MULTILINE)
+
+
 def yaml_text(*values: Any, comment: str = "") -> str:
-    """Write one YAML document for each value, in the order of their keys, under a comment."""
+    """Write one YAML document for each value, in the order of their keys, under a comment.
+
+    A key that begins with ``#`` is no key: its text becomes a comment at that place.
+    """
     head = "".join(f"# {line}".rstrip() + "\n" for line in comment.splitlines())
     documents = [
-        yaml.dump(value, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=120, default_flow_style=False)
-        for value in values
+        yaml.dump(_marked(value), Dumper=_Writer, sort_keys=False, allow_unicode=True, width=120) for value in values
     ]
-    return head + "---\n".join(documents)
+    return head + "---\n".join(_MARKED.sub(_comment, document) for document in documents)
+
+
+def _marked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return dict(
+            (f"{_MARK}{inner.encode().hex()}", None) if key.startswith("#") else (key, _marked(inner))
+            for key, inner in value.items()
+        )
+    return [_marked(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _comment(found: re.Match[str]) -> str:
+    first, rest = found[1], " " * len(found[1])
+    lines = bytes.fromhex(found[2]).decode().splitlines()
+    return "\n".join(f"{rest if number else first}# {line}" for number, line in enumerate(lines))
 
 
 @cache
