@@ -49,6 +49,7 @@ proto: $(VENV)/.test ## generate the Python messages from proto/
 
 docs: $(VENV)/.built ## write the reference pages that are generated
 	$(BIN)/python docs/cli.py
+	$(BIN)/python docs/project.py
 
 clean: ## remove what was built
 	rm -rf $(VENV) rust/target build dist

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-VERBS = ("demo", "serve", "infer", "check", "version")
+from windlass.cli.main import VERBS
 
 
 def main() -> None:

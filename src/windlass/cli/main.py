@@ -13,6 +13,15 @@ VERBS = {
     "serve": "Serve a model repository over REST and gRPC.",
     "infer": "Send one request to a running server.",
     "check": "Check a model repository: every problem, with its place and a hint.",
+    "init": "Write a project file for a model repository.",
+    "up": "Start a project on a target, or change it to what the project says now.",
+    "down": "Stop what runs on a target.",
+    "status": "Show what runs on a target.",
+    "logs": "Print what servers of a target say.",
+    "scale": "Run another number of replicas.",
+    "restart": "Start servers anew.",
+    "render": "Write the files of a target or a pipeline, and touch nothing else.",
+    "schema": "Print the JSON schema of project files.",
     "version": "Print the version.",
 }
 

@@ -17,6 +17,11 @@ def result(text: str) -> None:
     print(text)
 
 
+def line(text: str) -> None:
+    """Print a line of something that goes on, at once."""
+    print(text, flush=True)
+
+
 def as_json(value: Any) -> None:
     """Print a result for machines."""
     print(json.dumps(value, indent=2, ensure_ascii=False))

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,6 +105,18 @@ def lines(
         process.wait()
         if process.stdout:
             process.stdout.close()
+
+
+def detach(module: str, *words: str, log: Path) -> None:
+    """Start a module of windlass as a program that outlives this one; what it says goes to ``log``."""
+    with log.open("ab") as opened:
+        subprocess.Popen(
+            [sys.executable, "-m", module, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=opened,
+            stderr=opened,
+            start_new_session=True,
+        )
 
 
 def _lines(process: "subprocess.Popen[str]", words: Sequence[str]) -> Iterator[str]:

@@ -49,7 +49,7 @@ class Running(Protocol):
     def logs(self, service: str | None, *, follow: bool, tail: int) -> Iterator[str]:
         """Yield log lines as they come, of one service or all; the last ``tail`` of each first."""
 
-    def scale(self, service: str, replicas: int, progress: Progress) -> None:
+    def scale(self, release: Release, service: str, replicas: int, progress: Progress) -> None:
         """Run another number of replicas, until the next ``up``."""
 
     def restart(self, service: str | None, progress: Progress) -> None:

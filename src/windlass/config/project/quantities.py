@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
@@ -45,12 +45,19 @@ def _shown(value: object) -> str:
     return f"`{value}`" if isinstance(value, str | int | float) else f"a {type(value).__name__}"
 
 
+class Quantity(NamedTuple):
+    """Marks what a number or a text stands for; the reference shows the name."""
+
+    name: str
+
+
 # Bytes. A bare number is bytes too.
 Bytes = Annotated[
     int,
     BeforeValidator(_bytes),
     Field(gt=0),
     WithJsonSchema({"type": ["string", "integer"], "pattern": r"^\d+(\.\d+)?\s*([KMGT]i?)?B?$", "examples": ["4GiB"]}),
+    Quantity("size"),
 ]
 # Seconds.
 Duration = Annotated[
@@ -58,18 +65,17 @@ Duration = Annotated[
     BeforeValidator(_seconds),
     Field(gt=0),
     WithJsonSchema({"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d))+$", "examples": ["30s"]}),
+    Quantity("time"),
 ]
-Percent = Annotated[int, Field(ge=1, le=100)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Network = Annotated[str, AfterValidator(_network)]
-Cron = Annotated[str, AfterValidator(_cron)]
+Percent = Annotated[int, Field(ge=1, le=100), Quantity("percent")]
+Port = Annotated[int, Field(ge=1, le=65535), Quantity("port")]
+Network = Annotated[str, AfterValidator(_network), Quantity("network")]
+Cron = Annotated[str, AfterValidator(_cron), Quantity("cron")]
 # A name that Docker, DNS and Kubernetes take alike.
-Name = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
+NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=40)]
 
 
-class Referring:
-    """Marks a name as that of one of the project's secrets."""
-
-
-SecretName = Annotated[Name, Referring()]
+SECRET = Quantity("secret")
+SecretName = Annotated[Name, SECRET]
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]

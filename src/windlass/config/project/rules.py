@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from windlass.config.project.part import Part
 from windlass.config.project.project import Project
-from windlass.config.project.quantities import Referring
+from windlass.config.project.quantities import SECRET
 from windlass.config.project.service import Service
 from windlass.config.project.target import ComposeTarget, KubernetesTarget, LocalTarget
 from windlass.config.yaml_text import Place
@@ -22,6 +22,7 @@ def faults(project: Project, target: str) -> Iterator[Fault]:
     yield from _gpus(project)
     yield from _scaling(project, target)
     yield from _gateway(project, target)
+    yield from _local(project, target)
 
 
 def secret_references(value: object, place: Place = ()) -> Iterator[tuple[Place, str]]:
@@ -40,7 +41,7 @@ def secret_references(value: object, place: Place = ()) -> Iterator[tuple[Place,
 
 def _refers(annotation: object, metadata: list[Any]) -> bool:
     inner = [*metadata, *getattr(annotation, "__metadata__", ())]
-    return any(isinstance(mark, Referring) for mark in inner) or any(_refers(one, []) for one in get_args(annotation))
+    return SECRET in inner or any(_refers(one, []) for one in get_args(annotation))
 
 
 def _secrets(project: Project) -> Iterator[Fault]:
@@ -114,3 +115,21 @@ def _gateway(project: Project, target: str) -> Iterator[Fault]:
             hint,
             "error",
         )
+
+
+def _local(project: Project, target: str) -> Iterator[Fault]:
+    """A server of this machine reads a folder, and one server has one set of options."""
+    where = project.targets[target]
+    if not isinstance(where, LocalTarget):
+        return
+    if project.repository.path is None:
+        hint = "name a folder with `path` in this target's `overrides`"
+        yield ("repository",), f"target `{target}` serves a folder of this machine", hint, "error"
+    seen: dict[str, tuple[str, object]] = {}
+    for name, service in project.services.items() if where.processes == "one" else ():
+        for key, value in service.options.items():
+            first, known = seen.setdefault(key, (name, value))
+            if known != value:
+                hint = f"say `processes: per-service` under `targets.{target}`"
+                message = f"one server for all services cannot have another `{key}` than `{first}` wants"
+                yield ("services", name, "options", key), message, hint, "error"

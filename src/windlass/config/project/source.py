@@ -1,22 +1,23 @@
 """A project file on its way to a value: its text, its lines, what a target overrides, and every fault at once."""
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from windlass.config.check import Finding
 from windlass.config.project.project import Project
 from windlass.config.project.rules import faults
+from windlass.config.project.sentences import sentence
 from windlass.config.yaml_text import Document, Place, parse
 from windlass.errors import ConfigError
 
 FILE = "windlass.yaml"
+# Taking a fault away may leave another; after so many the rest is not looked at.
+_ROUNDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +61,18 @@ class Source:
                 hint="name one of these, or add it under `targets`",
             )
         document = _overridden(self.document, name)
-        try:
-            project = Project.model_validate(document.value if document.value is not None else {})
-        except ValidationError as error:
-            details = error.errors(include_url=False, include_input=True)
-            return None, sorted({self._finding(document, detail): None for detail in details}, key=_line)
-        found = [self._place(document, place, *rest) for place, *rest in faults(project, name)]
-        wrong = any(finding.severity == "error" for finding in found)
-        return (None if wrong else project), sorted(found, key=_line)
+        project, details = _validated(document.value)
+        findings = {self._finding(document, detail): None for detail in details}
+        # Rules across parts are told beside faults inside them: of what is left without those.
+        whole = project or _without_faults(document.value, details)
+        found = faults(whole, name) if whole else ()
+        findings |= {self._place(document, place, *rest): None for place, *rest in found}
+        wrong = any(finding.severity == "error" for finding in findings)
+        return (None if wrong else project), sorted(findings, key=_line)
 
     def _finding(self, document: Document, detail: ErrorDetails) -> Finding:
         place = tuple(_keys(document.value, detail["loc"]))
-        message, hint = _sentence(detail, place)
+        message, hint = sentence(detail, place)
         return self._place(document, place, message, hint)
 
     def _place(
@@ -98,6 +99,37 @@ class ProjectError(ConfigError):
         count = f"{len(findings)} errors" if len(findings) > 1 else "an error"
         super().__init__(f"`{path}` has {count}")
         self.findings = findings
+
+
+def _validated(value: Any) -> tuple[Project | None, list[ErrorDetails]]:
+    try:
+        return Project.model_validate(value if value is not None else {}), []
+    except ValidationError as error:
+        return None, error.errors(include_url=False, include_input=True)
+
+
+def _without_faults(value: Any, details: list[ErrorDetails]) -> Project | None:
+    """Return the project without the keys that are at fault; ``None`` where others may refer to those."""
+    project = None
+    for _ in range(_ROUNDS):
+        places = {tuple(_keys(value, detail["loc"])) for detail in details}
+        if any(not place or place[0] in ("secrets", "tenants", "targets", "name") for place in places):
+            return None
+        value = _pruned(value, places, ())
+        project, details = _validated(value)
+        if not details:
+            break
+    return project
+
+
+def _pruned(value: Any, places: set[Place], here: Place) -> Any:
+    if isinstance(value, dict):
+        kept = {key: inner for key, inner in value.items() if (*here, key) not in places}
+        return {key: _pruned(inner, places, (*here, key)) for key, inner in kept.items()}
+    if isinstance(value, list):
+        kept_items = [(index, inner) for index, inner in enumerate(value) if (*here, index) not in places]
+        return [_pruned(inner, places, (*here, index)) for index, inner in kept_items]
+    return value
 
 
 def _overridden(document: Document, target: str) -> Document:
@@ -144,52 +176,6 @@ def _inside(value: Any, key: str | int) -> Any:
     if isinstance(value, dict):
         return value.get(key)
     return value[key] if isinstance(value, list) and isinstance(key, int) else None
-
-
-def _sentence(detail: ErrorDetails, place: Place) -> tuple[str, str]:
-    """Say what is wrong, and what to do."""
-    kind, found = detail["type"], detail["input"]
-    if kind == "extra_forbidden":
-        known = _known(place[:-1])
-        near = difflib.get_close_matches(str(place[-1]), known, n=1)
-        hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(f'`{key}`' for key in known)}"
-        return "unknown key", hint
-    if kind == "missing":
-        return "missing", ""
-    if kind == "value_error":
-        return str(detail["ctx"]["error"]), ""
-    if kind == "union_tag_invalid":
-        return f"expected one of {detail['ctx']['expected_tags']}, got `{detail['ctx']['tag']}`", ""
-    if kind == "union_tag_not_found":
-        return "the key `kind` is missing", ""
-    message = detail["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-    shown = f"`{found}`" if isinstance(found, str | int | float | bool) else f"a {_kind(found)}"
-    return f"expected {message}, got {shown}", ""
-
-
-def _kind(value: object) -> str:
-    return {dict: "mapping", list: "list", type(None): "nothing"}.get(type(value), type(value).__name__)
-
-
-def _known(place: Place) -> list[str]:
-    """Return the keys that may stand at a place, by walking the classes."""
-    models: list[type[BaseModel]] = [Project]
-    for key in place:
-        if isinstance(key, int):
-            continue
-        fields = [model.model_fields[key].annotation for model in models if key in model.model_fields]
-        inner = [found for annotation in fields for found in _models(annotation)]
-        models = inner or models
-    return sorted({name for model in models for name in model.model_fields})
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Find the parts in an annotation such as ``dict[Name, Service] | None``."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    elif get_origin(annotation) in (dict, tuple, Union, UnionType) or get_args(annotation):
-        for inner in get_args(annotation):
-            yield from _models(inner)
 
 
 def _line(finding: Finding) -> tuple[int, str]:

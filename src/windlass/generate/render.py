@@ -1,0 +1,18 @@
+"""Everything that is written for a release, by the kind of its target."""
+
+from windlass.config.project import LocalTarget
+from windlass.generate import processes
+from windlass.generate.text import Files
+from windlass.release import Release
+
+
+def files(release: Release) -> Files:
+    """Return all files of a release's target, by their path."""
+    if isinstance(release.target, LocalTarget):
+        return processes.files(release)
+    raise ValueError(f"this is a bug in windlass: nothing is written for targets of kind `{release.target.kind}`")
+
+
+def pipeline(name: str, release: Release) -> Files:
+    """Return the files of a delivery pipeline that builds, scans, pushes and deploys a release."""
+    raise ValueError(f"this is a bug in windlass: nothing is written for `{name}` of {release.project.name}")
