@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-RUST := rust/core/src rust/core/build.rs rust/core/Cargo.toml rust/python/src rust/python/Cargo.toml rust/Cargo.toml rust/Cargo.lock proto
+RUST := rust/core/src rust/core/build.rs rust/core/Cargo.toml rust/gpu/src rust/gpu/Cargo.toml rust/python/src rust/python/Cargo.toml rust/Cargo.toml rust/Cargo.lock proto
 # PyPI's PyTorch for Linux brings CUDA along; tests need the CPU only, but any build will do.
 TORCH ?= torch
 

@@ -186,7 +186,7 @@ def test_asynchronous_clients_share_memory_too(library, server):
             assert "all" not in str(await client.get_system_shared_memory_status())
             assert "nothing" not in str(await client.get_cuda_shared_memory_status())
             await client.unregister_cuda_shared_memory()
-            with pytest.raises(InferenceServerException, match="GPUs not supported"):
+            with pytest.raises(InferenceServerException, match="failed to register"):
                 await client.register_cuda_shared_memory("c", ("A" * 86 + "==").encode(), 0, 64)
 
     with segment("all", 64) as given:
@@ -228,13 +228,6 @@ def test_a_segment_that_shrinks_leaves_the_server_serving(client, library):
 
         assert client.is_server_ready()
         assert Path(f"/dev/shm{key(given)}").stat().st_size == 0
-
-
-def test_memory_of_gpus_is_refused(client):
-    with pytest.raises(InferenceServerException, match="CUDA shared memory region: 'c', GPUs not supported"):
-        client.register_cuda_shared_memory("c", ("A" * 86 + "==").encode(), 0, 64)
-    statuses = client.get_cuda_shared_memory_status()
-    assert not (statuses if isinstance(statuses, list) else statuses.regions)
 
 
 def test_it_is_off_unless_it_is_asked_for(library, serve):

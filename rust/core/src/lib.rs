@@ -12,8 +12,8 @@
 //!   that answers later or often does so through a `responder`; `crew` runs the reactor's threads, and `pace`
 //!   tells whether a model is quick enough to be executed on them.
 //!
-//! `shared_memory` is where clients on the same machine keep tensors, and `classification` names the best of an output for clients that
-//! want no more of it.
+//! `shared_memory` is where clients on the same machine keep tensors, some of them in memory of a `gpu`, and `classification` names the
+//! best of an output for clients that want no more of it.
 //!
 //! Where a model wants a tensor in another shape than its clients, `reshape` knows; where requests of different shapes share a batch,
 //! `ragged` does.
@@ -40,6 +40,7 @@ mod dynamic;
 mod ensemble;
 pub mod error;
 pub mod frontend;
+pub mod gpu;
 pub mod histogram;
 pub mod host;
 pub mod instance;

@@ -41,12 +41,16 @@ const EXTENSIONS: &[&str] = &[
     "schedule_policy",
     "model_configuration",
     "system_shared_memory",
+    CUDA,
     "binary_tensor_data",
     "parameters",
     "statistics",
     "trace",
     "logging",
 ];
+
+/// Listed by a server that can drive GPUs, whether there are any or not.
+const CUDA: &str = "cuda_shared_memory";
 
 /// The addresses that are served, with the ports that were free.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,7 +109,7 @@ impl Plane {
         let metrics = Metrics::new(settings.metrics_page.clone());
         let log = Log::new(settings.log.clone(), Arc::clone(&control));
         Self {
-            regions: Arc::new(Regions::new(settings.client_shm)),
+            regions: Arc::new(Regions::new(settings.client_shm).with_gpus(settings.gpus.clone())),
             settings,
             tracing,
             log,
@@ -203,8 +207,9 @@ impl Plane {
     }
 
     /// What it is able to do beyond the protocol's core.
-    pub fn extensions(&self) -> &'static [&'static str] {
-        EXTENSIONS
+    pub fn extensions(&self) -> impl Iterator<Item = &'static str> {
+        let drives = self.settings.gpus.is_some();
+        EXTENSIONS.iter().copied().filter(move |name| drives || *name != CUDA)
     }
 
     /// Memory that clients share with the server.

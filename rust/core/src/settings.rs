@@ -1,9 +1,12 @@
 //! How a server is set up, from its start on.
 
+use std::sync::Arc;
+
 use crate::frontend::access::Restrictions;
 use crate::frontend::fields::Forwarding;
 use crate::frontend::grpc;
 use crate::frontend::tls::Tls;
+use crate::gpu::Gpus;
 use crate::limiter::Limit;
 use crate::log::LogSettings;
 use crate::metrics::MetricSettings;
@@ -39,6 +42,8 @@ pub struct Settings {
     pub strict_readiness: bool,
     /// Whether clients may keep tensors in shared memory.
     pub client_shm: bool,
+    /// The GPUs of the machine, where somebody drives them.
+    pub gpus: Option<Arc<dyn Gpus>>,
     /// Bytes of answers kept for models that ask for it; 0 keeps none.
     pub cache_bytes: usize,
     /// What instances share, and how much there is of it; without this none waits for another.

@@ -1,26 +1,23 @@
-//! Memory that clients on the same machine share with the server: regions of POSIX shared memory that tensors are read from and written to.
+//! Memory that clients on the same machine share with the server: regions of it that tensors are read from and written to.
 //!
-//! The bytes go through the segment's file and never through mapped pages, so a client that changes, shrinks or removes its segment while
-//! it is in use gets wrong numbers or an error, and harms nobody else; see docs/decisions/0009.
+//! A region is part of a segment of POSIX shared memory, or memory of a GPU. The bytes of a segment go through its file and never through
+//! mapped pages, so a client that changes, shrinks or removes its segment while it is in use gets wrong numbers or an error, and harms
+//! nobody else; see docs/decisions/0009. What is in memory of a GPU is copied by its driver; see docs/decisions/0010.
+
+mod segment;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
-use rustix::buffer::spare_capacity;
-use rustix::fs::{FileType, Mode, OFlags, fstat};
-use rustix::io::{Errno, pread, pwrite};
 
 use crate::error::{Code, Error, Result};
+use crate::gpu::{Gpus, Handle, Loan};
+use crate::shared_memory::segment::check_key;
 use crate::tensor::{Data, Tensor};
 
-/// Where the system keeps its segments.
-const SEGMENTS: &str = "/dev/shm";
-
-/// Segments under such names belong to model processes of another server.
-const RESERVED_PREFIX: &str = "triton_python_backend_shm_region_";
+pub use segment::Segment;
 
 /// Bytes that are copied in less than a millisecond.
 pub(crate) const LIGHT_BYTES: u64 = 4 << 20;
@@ -30,28 +27,52 @@ pub(crate) const LIGHT_BYTES: u64 = 4 << 20;
 pub struct Regions {
     /// Whether clients may register any.
     offered: bool,
+    /// Where there may be any.
+    gpus: Option<Arc<dyn Gpus>>,
     /// Never held across anything that blocks. A region lives on while requests use it.
-    regions: RwLock<BTreeMap<String, Arc<Region>>>,
+    named: RwLock<BTreeMap<String, Arc<Region>>>,
 }
 
-/// Part of a segment, under a name.
+/// What kind of memory clients share. All regions have different names, whatever their kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// POSIX shared memory.
+    System,
+    /// Memory of a GPU.
+    Cuda,
+}
+
+/// Memory under a name.
 pub struct Region {
     /// What requests call it.
     pub name: String,
-    /// What the system calls the segment.
-    pub key: String,
-    /// Where it starts in the segment.
-    pub offset: u64,
     /// How long it is.
     pub byte_size: u64,
-    segment: OwnedFd,
+    /// Where it is.
+    pub memory: Memory,
+}
+
+/// The memory of a region.
+pub enum Memory {
+    /// Part of a segment.
+    System(Segment),
+    /// That of the GPU of this number, as its driver counts.
+    Cuda(usize, Loan),
+}
+
+/// Why bytes do not come or go.
+enum Fault {
+    /// The client has taken them away.
+    Shrunk(String),
+    /// The system or the driver says so.
+    Failed(String),
 }
 
 /// Part of a region: where an input is, or where an output goes.
 #[derive(Clone, Debug)]
 pub struct Slot {
     region: Arc<Region>,
-    /// From the start of the segment.
+    /// From the start of the region.
     start: u64,
     byte_size: usize,
 }
@@ -59,7 +80,13 @@ pub struct Slot {
 impl Regions {
     /// No regions. Without `offered` it stays so.
     pub fn new(offered: bool) -> Self {
-        Self { offered, regions: RwLock::default() }
+        Self { offered, gpus: None, named: RwLock::default() }
+    }
+
+    /// The same, where there may be GPUs.
+    #[must_use]
+    pub fn with_gpus(self, gpus: Option<Arc<dyn Gpus>>) -> Self {
+        Self { gpus, ..self }
     }
 
     /// Opens a segment and remembers part of it as a region.
@@ -69,59 +96,93 @@ impl Regions {
     /// there or too small.
     pub fn register(&self, name: &str, key: &str, offset: u64, byte_size: u64) -> Result<()> {
         self.check_offered()?;
-        if name.is_empty() {
-            return Err(Error::invalid("'region name' is necessary to register system shared memory region"));
-        }
-        let taken = || Error::new(Code::AlreadyExists, format!("shared memory region '{name}' already in manager"));
-        if self.find(name).is_some() {
-            return Err(taken());
-        }
+        self.check_free(name, "system")?;
         check_key(name, key)?;
-        let segment = open(key)?;
-        let end = offset.checked_add(byte_size).filter(|_| byte_size > 0);
-        if end.is_none_or(|end| size_of(&segment).is_none_or(|size| end > size)) {
-            return Err(Error::invalid(format!("failed to register shared memory region '{name}': invalid args")));
+        let segment = Segment::open(key, offset)?;
+        if byte_size == 0 || segment.byte_size().is_none_or(|size| byte_size > size) {
+            return Err(invalid_args(name, ""));
         }
-        let region = Arc::new(Region { name: name.to_owned(), key: key.to_owned(), offset, byte_size, segment });
-        let mut regions = self.regions.write().unwrap_or_else(PoisonError::into_inner);
-        if regions.contains_key(name) {
-            return Err(taken());
-        }
-        regions.insert(name.to_owned(), region);
-        Ok(())
+        self.add(Region { name: name.to_owned(), byte_size, memory: Memory::System(segment) })
     }
 
-    /// Forgets a region, or all when no name is given. Requests that use one keep it until they are done.
+    /// Opens memory of a GPU and remembers it as a region. Waits for the driver.
+    ///
+    /// # Errors
+    /// As `register`; `UNSUPPORTED` also where there is no GPU.
+    pub fn register_cuda(&self, name: &str, handle: &[u8], device: i64, byte_size: u64) -> Result<()> {
+        self.check_offered()?;
+        let Some((gpus, count)) = self.gpus.as_ref().map(|gpus| (gpus, gpus.count())).filter(|(_, count)| *count > 0)
+        else {
+            let text = format!("failed to register CUDA shared memory region: '{name}', GPUs not supported");
+            return Err(Error::new(Code::Unsupported, text));
+        };
+        self.check_free(name, "cuda")?;
+        let bytes = handle.len();
+        let handle = <&Handle>::try_from(handle).map_err(|_| {
+            invalid_args(name, &format!(": a handle of {bytes} bytes, expected {}", size_of::<Handle>()))
+        })?;
+        let index = usize::try_from(device).ok().filter(|index| *index < count);
+        let index = index
+            .ok_or_else(|| invalid_args(name, &format!(": there is no GPU {device}, found {count}, counted from 0")))?;
+        let memory = gpus.open(handle, index).map_err(|why| invalid_args(name, &format!(": {why}")))?;
+        let found = memory.byte_size();
+        if byte_size == 0 || byte_size > found {
+            return Err(invalid_args(name, &format!(": {byte_size} bytes of memory that has {found}")));
+        }
+        self.add(Region { name: name.to_owned(), byte_size, memory: Memory::Cuda(index, Loan::new(memory)) })
+    }
+
+    /// Forgets a region of that kind, or all when no name is given. Requests that use one keep it until they are done. Waits for the driver
+    /// where it is memory of a GPU: once it is forgotten and not in use, its client may free it.
     ///
     /// # Errors
     /// `UNSUPPORTED` where the server does not offer it.
-    pub fn unregister(&self, name: &str) -> Result<()> {
+    pub fn unregister(&self, kind: Kind, name: &str) -> Result<()> {
         self.check_offered()?;
-        let mut regions = self.regions.write().unwrap_or_else(PoisonError::into_inner);
-        if name.is_empty() {
-            regions.clear();
-        } else {
-            regions.remove(name);
+        let mut gone = Vec::new();
+        self.named.write().unwrap_or_else(PoisonError::into_inner).retain(|_, region| {
+            let is_meant = region.kind() == kind && (name.is_empty() || region.name == name);
+            if is_meant {
+                gone.push(Arc::clone(region));
+            }
+            !is_meant
+        });
+        // Closed before the client is told, unless it is in use.
+        for region in gone.into_iter().filter_map(Arc::into_inner) {
+            if let Memory::Cuda(_, loan) = region.memory {
+                loan.close();
+            }
         }
         Ok(())
     }
 
-    /// Whether there is one that takes long to read.
-    pub(crate) fn are_large(&self) -> bool {
-        let regions = self.regions.read().unwrap_or_else(PoisonError::into_inner);
-        regions.values().any(|region| region.byte_size > LIGHT_BYTES)
+    /// Whether there is one that takes long to read: it is large, or a driver has to be waited for.
+    pub(crate) fn take_long(&self) -> bool {
+        let regions = self.named.read().unwrap_or_else(PoisonError::into_inner);
+        regions.values().any(|region| region.byte_size > LIGHT_BYTES || region.kind() == Kind::Cuda)
     }
 
-    /// The region of that name, or all when no name is given.
+    /// The region of that name, or all of that kind when no name is given.
     ///
     /// # Errors
-    /// `NOT_FOUND` for a name that is not known.
-    pub fn status(&self, name: &str) -> Result<Vec<Arc<Region>>> {
+    /// `NOT_FOUND` for a name that is not known, or that of another kind.
+    pub fn status(&self, kind: Kind, name: &str) -> Result<Vec<Arc<Region>>> {
+        let regions = self.named.read().unwrap_or_else(PoisonError::into_inner);
         if name.is_empty() {
-            return Ok(self.regions.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect());
+            return Ok(regions.values().filter(|region| region.kind() == kind).cloned().collect());
         }
-        let unknown = || Error::new(Code::NotFound, format!("Unable to find system shared memory region: '{name}'"));
-        self.find(name).map(|region| vec![region]).ok_or_else(unknown)
+        let fault = match (regions.get(name), kind) {
+            (Some(region), _) if region.kind() == kind => return Ok(vec![Arc::clone(region)]),
+            (None, Kind::System) => format!("Unable to find system shared memory region: '{name}'"),
+            (None, Kind::Cuda) => format!("Unable to find cuda shared memory region: '{name}'"),
+            (Some(_), Kind::System) => {
+                format!("The region named '{name}' is registered as CUDA shared memory, not system shared memory")
+            }
+            (Some(_), Kind::Cuda) => {
+                format!("The region named '{name}' is registered as system shared memory, not CUDA shared memory")
+            }
+        };
+        Err(Error::new(Code::NotFound, fault))
     }
 
     /// Part of a region, for one tensor.
@@ -142,38 +203,9 @@ impl Regions {
             ))
         })?;
         match usize::try_from(byte_size) {
-            Ok(size) if end <= region.byte_size => Ok(Slot { start: region.offset + offset, byte_size: size, region }),
+            Ok(size) if end <= region.byte_size => Ok(Slot { start: offset, byte_size: size, region }),
             _ => Err(region.too_short()),
         }
-    }
-
-    fn find(&self, name: &str) -> Option<Arc<Region>> {
-        self.regions.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
-    }
-
-    /// Whether memory of GPUs is registered under that name, which it never is.
-    ///
-    /// # Errors
-    /// `NOT_FOUND` for any name.
-    pub fn cuda_status(&self, name: &str) -> Result<()> {
-        if name.is_empty() {
-            return Ok(());
-        }
-        Err(Error::new(Code::NotFound, format!("Unable to find cuda shared memory region: '{name}'")))
-    }
-
-    /// Why memory of a GPU is not registered.
-    pub fn refuse_cuda(&self, name: &str) -> Error {
-        let text = format!("failed to register CUDA shared memory region: '{name}', GPUs not supported");
-        Error::new(Code::Unsupported, text)
-    }
-
-    /// Forgets memory of GPUs, of which there is none.
-    ///
-    /// # Errors
-    /// `UNSUPPORTED` where the server does not offer shared memory.
-    pub fn unregister_cuda(&self) -> Result<()> {
-        self.check_offered()
     }
 
     /// # Errors
@@ -187,13 +219,34 @@ impl Regions {
             "Client shared memory is disabled. Start the server with '--allow-client-shm=true' to enable.",
         ))
     }
+
+    fn check_free(&self, name: &str, kind: &str) -> Result<()> {
+        if name.is_empty() {
+            return Err(Error::invalid(format!("'region name' is necessary to register {kind} shared memory region")));
+        }
+        self.find(name).map_or(Ok(()), |_| Err(taken(name)))
+    }
+
+    fn add(&self, region: Region) -> Result<()> {
+        let mut regions = self.named.write().unwrap_or_else(PoisonError::into_inner);
+        if regions.contains_key(&region.name) {
+            return Err(taken(&region.name));
+        }
+        regions.insert(region.name.clone(), Arc::new(region));
+        Ok(())
+    }
+
+    fn find(&self, name: &str) -> Option<Arc<Region>> {
+        self.named.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
 }
 
 impl Slot {
     /// Its bytes as they are now.
     ///
     /// # Errors
-    /// `INVALID_ARG` when there are none, or the client has made the segment smaller; `UNAVAILABLE` without memory.
+    /// `INVALID_ARG` when there are none, or the client has made the segment smaller; `UNAVAILABLE` without memory; `INTERNAL` where the
+    /// system or the driver fails.
     pub fn read(&self) -> Result<Data> {
         if self.byte_size == 0 {
             return Err(self.region.too_short());
@@ -202,66 +255,63 @@ impl Slot {
         bytes.try_reserve_exact(self.byte_size).map_err(|_| {
             Error::unavailable(format!("{} bytes of region '{}' do not fit memory", self.byte_size, self.region.name))
         })?;
-        while bytes.len() < self.byte_size {
-            let at = self.start + bytes.len() as u64;
-            match pread(&self.region.segment, spare_capacity(&mut bytes), at) {
-                Ok(0) => return Err(self.shrunk()),
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(self.failed("read", error)),
+        let failed = |why| self.region.failed("read", why);
+        match &self.region.memory {
+            Memory::System(segment) => segment.read(self.start, self.byte_size, &mut bytes).map_err(failed)?,
+            Memory::Cuda(_, loan) => {
+                loan.read(self.start, self.byte_size, &mut bytes).map_err(|why| failed(Fault::Failed(why)))?;
             }
         }
-        // An allocator may give more than was asked for.
-        bytes.truncate(self.byte_size);
         Ok(Bytes::from(bytes).into())
     }
 
     /// Writes an output to its place.
     ///
     /// # Errors
-    /// `INVALID_ARG` when it does not fit, or the client has made the segment smaller.
+    /// `INVALID_ARG` when it does not fit, or the client has made the segment smaller; `INTERNAL` where the system or the driver fails.
     pub fn write(&self, output: &Tensor) -> Result<()> {
-        let mut rest = output.data.as_slice();
-        if rest.len() > self.byte_size {
+        let bytes = output.data.as_slice();
+        if bytes.len() > self.byte_size {
             return Err(Error::invalid(format!(
                 "shared memory size specified with the request for output '{}' ({} bytes) should be at least {} bytes to hold the results",
                 output.name,
                 self.byte_size,
-                rest.len()
+                bytes.len()
             )));
         }
-        let mut at = self.start;
-        // A write beyond its end would make the segment larger.
-        if size_of(&self.region.segment).is_none_or(|size| at + rest.len() as u64 > size) {
-            return Err(self.shrunk());
+        let failed = |why| self.region.failed("write", why);
+        match &self.region.memory {
+            Memory::System(segment) => segment.write(self.start, bytes).map_err(failed),
+            Memory::Cuda(_, loan) => loan.write(self.start, bytes).map_err(|why| failed(Fault::Failed(why))),
         }
-        while !rest.is_empty() {
-            match pwrite(&self.region.segment, rest, at) {
-                Ok(count) => {
-                    rest = &rest[count..];
-                    at += count as u64;
-                }
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(self.failed("write", error)),
-            }
-        }
-        Ok(())
     }
 
-    fn shrunk(&self) -> Error {
-        let Region { name, key, byte_size, .. } = &*self.region;
-        Error::invalid(format!(
-            "shared memory region '{name}' was registered with {byte_size} bytes, and its segment '{key}' has become smaller"
-        ))
-    }
-
-    fn failed(&self, what: &str, error: Errno) -> Error {
-        Error::internal(format!("failed to {what} shared memory region '{}': {error}", self.region.name))
+    /// Whether getting there waits for the driver of a GPU.
+    pub(crate) fn waits(&self) -> bool {
+        self.region.kind() == Kind::Cuda
     }
 }
 
 impl Region {
+    fn kind(&self) -> Kind {
+        match self.memory {
+            Memory::System(_) => Kind::System,
+            Memory::Cuda(..) => Kind::Cuda,
+        }
+    }
+
     fn too_short(&self) -> Error {
         Error::invalid(format!("Invalid offset + byte size for shared memory region: '{}'", self.name))
+    }
+
+    fn failed(&self, what: &str, fault: Fault) -> Error {
+        let Self { name, byte_size, .. } = self;
+        match fault {
+            Fault::Shrunk(why) => Error::invalid(format!(
+                "shared memory region '{name}' was registered with {byte_size} bytes, and {why}"
+            )),
+            Fault::Failed(why) => Error::internal(format!("failed to {what} shared memory region '{name}': {why}")),
+        }
     }
 }
 
@@ -276,37 +326,21 @@ impl Eq for Slot {}
 
 impl fmt::Debug for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Region({} = {}[{}..+{}])", self.name, self.key, self.offset, self.byte_size)
+        match &self.memory {
+            Memory::System(Segment { key, offset, .. }) => {
+                write!(f, "Region({} = {key}[{offset}..+{}])", self.name, self.byte_size)
+            }
+            Memory::Cuda(device, _) => write!(f, "Region({} = {} bytes of GPU {device})", self.name, self.byte_size),
+        }
     }
 }
 
-/// A key is one word after the slash that POSIX wants in front.
-fn check_key(name: &str, key: &str) -> Result<()> {
-    let word = key.trim_start_matches('/');
-    if word.starts_with(RESERVED_PREFIX) {
-        return Err(Error::invalid(format!(
-            "cannot register shared memory region '{name}' with key '{key}' as the key contains the reserved prefix '{RESERVED_PREFIX}'"
-        )));
-    }
-    if word.is_empty() || word.contains(['/', '\0']) {
-        return Err(Error::invalid(format!("cannot register shared memory region '{name}' - invalid shm key '{key}'")));
-    }
-    Ok(())
+fn taken(name: &str) -> Error {
+    Error::new(Code::AlreadyExists, format!("shared memory region '{name}' already in manager"))
 }
 
-fn open(key: &str) -> Result<OwnedFd> {
-    let path = format!("{SEGMENTS}/{}", key.trim_start_matches('/'));
-    // What stands among the segments without being one must neither lead elsewhere nor keep the server waiting.
-    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    rustix::fs::open(path, flags, Mode::empty())
-        .map_err(|_| Error::invalid(format!("Unable to open shared memory region: '{key}'")))
-}
-
-/// The real size of a segment; none for anything else.
-fn size_of(segment: &OwnedFd) -> Option<u64> {
-    let status = fstat(segment).ok()?;
-    let is_file = FileType::from_raw_mode(status.st_mode) == FileType::RegularFile;
-    u64::try_from(status.st_size).ok().filter(|_| is_file)
+fn invalid_args(name: &str, why: &str) -> Error {
+    Error::invalid(format!("failed to register shared memory region '{name}': invalid args{why}"))
 }
 
 #[cfg(test)]

@@ -9,12 +9,14 @@ use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use windlass_core::catalog::State;
+use windlass_core::control::Control;
 use windlass_core::instance::Executor;
 use windlass_core::isolated::process::Launch;
 use windlass_core::limiter::Limit;
 use windlass_core::metrics;
 use windlass_core::plane::{Plane, Settings};
 use windlass_core::spec::Spec;
+use windlass_gpu::Driver;
 
 use crate::control::PythonControl;
 use crate::error::to_exception;
@@ -55,6 +57,8 @@ impl PyPlane {
         observe: Option<Observation>,
     ) -> PyResult<Self> {
         let limit = |(name, count, device)| Limit { name, count, device };
+        let control = Arc::new(PythonControl(control));
+        let log = Arc::clone(&control);
         let settings = Settings {
             name,
             version,
@@ -67,6 +71,7 @@ impl PyPlane {
             http_max_input_bytes,
             strict_readiness,
             client_shm,
+            gpus: Some(Arc::new(Driver::new(Box::new(move |level, line| log.log(level, line))))),
             cache_bytes,
             rate_limits: rate_limits.map(|limits| limits.into_iter().map(limit).collect()),
             ..Settings::default()
@@ -79,7 +84,7 @@ impl PyPlane {
             None => settings,
             Some(observe) => observe.apply(settings).map_err(|error| PyValueError::new_err(error.message))?,
         };
-        Ok(Self(Arc::new(Plane::new(settings, Arc::new(PythonControl(control))))))
+        Ok(Self(Arc::new(Plane::new(settings, control))))
     }
 
     /// Binds the addresses, starts the network threads, returns the addresses with their real ports.

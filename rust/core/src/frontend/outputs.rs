@@ -64,7 +64,10 @@ impl OutputForms {
         let (mut worked, mut copied) = (0, 0);
         for output in outputs {
             let wish = self.wish(&output.name);
-            if wish.is_some_and(|wish| wish.slot.is_some()) {
+            if let Some(slot) = wish.and_then(|wish| wish.slot.as_ref()) {
+                if slot.waits() {
+                    return true;
+                }
                 copied += output.data.len();
             } else if self.of(&output.name) == Form::Json || wish.is_some_and(|wish| wish.classes.is_some()) {
                 worked += output.data.len();

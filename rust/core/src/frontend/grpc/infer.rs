@@ -16,6 +16,7 @@ use crate::proto::inference as proto;
 use crate::proto::inference::infer_parameter::ParameterChoice;
 use crate::proto::inference::model_infer_response::InferOutputTensor;
 use crate::request::{Parameter, Response};
+use crate::shared_memory::Regions;
 use crate::spec::Spec;
 
 /// The key of `ModelInferResponse.raw_output_contents` on the wire: field 6, of bytes.
@@ -33,7 +34,7 @@ pub(super) async fn infer(door: &Door, message: Bytes, inbound: &Inbound<'_>) ->
         return Err(Refusal::unimplemented("ModelInfer RPC doesn't support models with decoupled transaction policy"));
     }
     let (regions, spec) = (Arc::clone(door.plane.regions()), Arc::clone(&model.spec));
-    let long = regions.are_large() && message.inputs.iter().any(|input| !input.parameters.is_empty());
+    let long = takes_long(&message, &regions);
     let (mut request, forms) = aside::run(long, move || decode(message, &spec, &regions)).await?;
     door.accept(&mut request, &model.spec.model, (Way::Grpc, inbound.headers), inbound.read)?;
     let trace = request.trace.clone();
@@ -41,6 +42,11 @@ pub(super) async fn infer(door: &Door, message: Bytes, inbound: &Inbound<'_>) ->
     let heavy = forms.are_heavy(&response.outputs);
     let spec = Arc::clone(&model.spec);
     Ok(aside::run(heavy, move || encode(response, &forms, &spec)).await?.of_trace(trace))
+}
+
+/// Whether reading a request may take so long that nobody else should wait for it: its tensors are in shared memory.
+pub(super) fn takes_long(message: &proto::ModelInferRequest, regions: &Regions) -> bool {
+    regions.take_long() && message.inputs.iter().any(|input| !input.parameters.is_empty())
 }
 
 /// Encodes an answer.

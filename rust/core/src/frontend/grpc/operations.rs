@@ -34,7 +34,7 @@ pub(super) fn server_metadata(plane: &Plane) -> proto::ServerMetadataResponse {
     proto::ServerMetadataResponse {
         name: plane.name().to_owned(),
         version: plane.version().to_owned(),
-        extensions: plane.extensions().iter().map(|&name| name.to_owned()).collect(),
+        extensions: plane.extensions().map(str::to_owned).collect(),
     }
 }
 

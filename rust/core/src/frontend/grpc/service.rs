@@ -1,17 +1,18 @@
 //! The rpcs, by name; what each means is in `operations` and `infer`.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::HeaderMap;
 use prost::Message;
 
 use crate::error::Result;
-use crate::frontend::Door;
 use crate::frontend::access::Category;
 use crate::frontend::fields::Way;
 use crate::frontend::grpc::message::Reply;
 use crate::frontend::grpc::refusal::Refusal;
 use crate::frontend::grpc::{infer, operations, settings, shared_memory};
-use crate::proto::inference as proto;
+use crate::frontend::{Door, aside};
 
 /// What can be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,11 +137,15 @@ impl Rpc {
             Self::SystemSharedMemoryRegister => reply(shared_memory::register(plane.regions(), &decode(message)?)),
             Self::SystemSharedMemoryStatus => reply(shared_memory::status(plane.regions(), &decode(message)?)),
             Self::SystemSharedMemoryUnregister => reply(shared_memory::unregister(plane.regions(), &decode(message)?)),
-            Self::CudaSharedMemoryRegister => reply(shared_memory::register_cuda(plane.regions(), &decode(message)?)),
+            // The driver of a GPU opens and closes memory in its own time.
+            Self::CudaSharedMemoryRegister => {
+                let (regions, request) = (Arc::clone(plane.regions()), decode(message)?);
+                reply(aside::run(true, move || shared_memory::register_cuda(&regions, &request)).await)
+            }
             Self::CudaSharedMemoryStatus => reply(shared_memory::cuda_status(plane.regions(), &decode(message)?)),
             Self::CudaSharedMemoryUnregister => {
-                let _: proto::CudaSharedMemoryUnregisterRequest = decode(message)?;
-                reply(shared_memory::unregister_cuda(plane.regions()))
+                let (regions, request) = (Arc::clone(plane.regions()), decode(message)?);
+                reply(aside::run(true, move || shared_memory::unregister_cuda(&regions, &request)).await)
             }
         }
     }

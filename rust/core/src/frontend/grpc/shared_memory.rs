@@ -1,26 +1,25 @@
 //! Shared memory over gRPC: regions are registered, shown and forgotten.
 
-use std::collections::BTreeMap;
-
 use crate::error::Result;
 use crate::proto::inference as proto;
-use crate::proto::inference::system_shared_memory_status_response::RegionStatus;
-use crate::shared_memory::Regions;
+use crate::proto::inference::{cuda_shared_memory_status_response, system_shared_memory_status_response};
+use crate::shared_memory::{Kind, Memory, Region, Regions, Segment};
 
 pub(super) fn status(
     regions: &Regions,
     request: &proto::SystemSharedMemoryStatusRequest,
 ) -> Result<proto::SystemSharedMemoryStatusResponse> {
-    let row = |region: &crate::shared_memory::Region| RegionStatus {
-        name: region.name.clone(),
-        key: region.key.clone(),
-        offset: region.offset,
-        byte_size: region.byte_size,
+    let row = |region: &Region| match &region.memory {
+        Memory::System(Segment { key, offset, .. }) => {
+            let (name, key) = (region.name.clone(), key.clone());
+            let byte_size = region.byte_size;
+            Some(system_shared_memory_status_response::RegionStatus { name, key, offset: *offset, byte_size })
+        }
+        Memory::Cuda(..) => None,
     };
-    let regions = regions.status(&request.name)?;
-    Ok(proto::SystemSharedMemoryStatusResponse {
-        regions: regions.iter().map(|region| (region.name.clone(), row(region))).collect(),
-    })
+    let rows = regions.status(Kind::System, &request.name)?;
+    let regions = rows.iter().filter_map(|region| Some((region.name.clone(), row(region)?))).collect();
+    Ok(proto::SystemSharedMemoryStatusResponse { regions })
 }
 
 pub(super) fn register(
@@ -35,7 +34,7 @@ pub(super) fn unregister(
     regions: &Regions,
     request: &proto::SystemSharedMemoryUnregisterRequest,
 ) -> Result<proto::SystemSharedMemoryUnregisterResponse> {
-    regions.unregister(&request.name)?;
+    regions.unregister(Kind::System, &request.name)?;
     Ok(proto::SystemSharedMemoryUnregisterResponse {})
 }
 
@@ -43,19 +42,30 @@ pub(super) fn cuda_status(
     regions: &Regions,
     request: &proto::CudaSharedMemoryStatusRequest,
 ) -> Result<proto::CudaSharedMemoryStatusResponse> {
-    regions.cuda_status(&request.name)?;
-    Ok(proto::CudaSharedMemoryStatusResponse { regions: BTreeMap::new() })
+    let row = |region: &Region| match &region.memory {
+        Memory::Cuda(device, _) => {
+            let (name, device_id, byte_size) = (region.name.clone(), *device as u64, region.byte_size);
+            Some(cuda_shared_memory_status_response::RegionStatus { name, device_id, byte_size })
+        }
+        Memory::System(_) => None,
+    };
+    let rows = regions.status(Kind::Cuda, &request.name)?;
+    let regions = rows.iter().filter_map(|region| Some((region.name.clone(), row(region)?))).collect();
+    Ok(proto::CudaSharedMemoryStatusResponse { regions })
 }
 
 pub(super) fn register_cuda(
     regions: &Regions,
     request: &proto::CudaSharedMemoryRegisterRequest,
 ) -> Result<proto::CudaSharedMemoryRegisterResponse> {
-    regions.check_offered()?;
-    Err(regions.refuse_cuda(&request.name))
+    regions.register_cuda(&request.name, &request.raw_handle, request.device_id, request.byte_size)?;
+    Ok(proto::CudaSharedMemoryRegisterResponse {})
 }
 
-pub(super) fn unregister_cuda(regions: &Regions) -> Result<proto::CudaSharedMemoryUnregisterResponse> {
-    regions.unregister_cuda()?;
+pub(super) fn unregister_cuda(
+    regions: &Regions,
+    request: &proto::CudaSharedMemoryUnregisterRequest,
+) -> Result<proto::CudaSharedMemoryUnregisterResponse> {
+    regions.unregister(Kind::Cuda, &request.name)?;
     Ok(proto::CudaSharedMemoryUnregisterResponse {})
 }

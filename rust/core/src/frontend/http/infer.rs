@@ -69,7 +69,7 @@ async fn decode(head: &Head, mut body: BytesMut, spec: &Arc<Spec>, plane: &Plane
         None => (body, BytesMut::new()),
     };
     let (spec, regions, max_bytes) = (Arc::clone(spec), Arc::clone(plane.regions()), plane.http_max_input_bytes());
-    let long = json.len() > LIGHT_JSON_BYTES || (regions.are_large() && speaks_of_memory(&json));
+    let long = json.len() > LIGHT_JSON_BYTES || (regions.take_long() && speaks_of_memory(&json));
     aside::run(long, move || decode_infer(&json, tail, &spec, &regions, max_bytes)).await
 }
 

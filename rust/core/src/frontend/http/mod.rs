@@ -32,6 +32,7 @@ use crate::frontend::http::head::{Head, Method};
 use crate::frontend::http::response::Response;
 use crate::frontend::http::router::{Route, route};
 use crate::frontend::{Door, Stop, aside};
+use crate::shared_memory::Kind;
 
 /// Serves REST until it is told to stop.
 pub async fn serve(listener: TcpListener, door: Arc<Door>, stop: watch::Receiver<Stop>) {
@@ -116,8 +117,11 @@ impl Rest {
             Route::Index => operations::index(plane, &body),
             Route::Load(model) => operations::load(plane, &model, body).await,
             Route::Unload(model) => operations::unload(plane, &model, &body).await,
-            Route::SharedMemory(memory, request, name) => {
-                shared_memory::answer(plane.regions(), memory, request, &name, &body)
+            Route::SharedMemory(kind, request, name) => {
+                let (regions, name) = (Arc::clone(plane.regions()), name.into_owned());
+                // The driver of a GPU opens and closes memory in its own time.
+                let long = kind == Kind::Cuda && request != router::Request::Status;
+                aside::run(long, move || shared_memory::answer(&regions, kind, request, &name, &body)).await
             }
             Route::NamedRepository => Err(operations::named_repository()),
             Route::TraceSettings(model) => settings::trace(plane, model.as_deref()),

@@ -44,7 +44,7 @@ pub(super) fn server_metadata(plane: &Plane) -> Response {
     out.put_slice(b",\"version\":");
     writer::string(&mut out, plane.version());
     out.put_slice(b",\"extensions\":");
-    writer::list(&mut out, plane.extensions(), |out, name| writer::string(out, name));
+    writer::list(&mut out, plane.extensions(), writer::string);
     out.put_u8(b'}');
     Response::json(out)
 }

@@ -4,19 +4,13 @@ use std::borrow::Cow;
 
 use crate::frontend::access::Category;
 use crate::frontend::http::head::Method;
+use crate::shared_memory::Kind;
 
 /// A model, and the version the path names; empty when it names none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target<'a> {
     pub model: Cow<'a, str>,
     pub version: &'a str,
-}
-
-/// Whose memory clients share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Memory {
-    System,
-    Cuda,
 }
 
 /// What is asked about shared memory.
@@ -46,7 +40,7 @@ pub(super) enum Route<'a> {
     Unload(Cow<'a, str>),
     NamedRepository,
     /// Without a name, all regions are meant.
-    SharedMemory(Memory, Request, Cow<'a, str>),
+    SharedMemory(Kind, Request, Cow<'a, str>),
     /// Of the server, or of a model.
     TraceSettings(Option<Cow<'a, str>>),
     ChangeTrace(Option<Cow<'a, str>>),
@@ -110,8 +104,8 @@ pub(super) fn route(method: Method, target: &[u8]) -> Route<'_> {
         ["v2", "repository", "models", model, "load"] => (Route::Load(decode(model)), Method::Post),
         ["v2", "repository", "models", model, "unload"] => (Route::Unload(decode(model)), Method::Post),
         ["v2", "repository", _, "models", _, "load" | "unload"] => (Route::NamedRepository, Method::Post),
-        ["v2", "systemsharedmemory", rest @ ..] => of_memory(Memory::System, rest),
-        ["v2", "cudasharedmemory", rest @ ..] => of_memory(Memory::Cuda, rest),
+        ["v2", "systemsharedmemory", rest @ ..] => of_memory(Kind::System, rest),
+        ["v2", "cudasharedmemory", rest @ ..] => of_memory(Kind::Cuda, rest),
         ["health"] => (Route::PlainHealth, Method::Get),
         ["ready"] => (Route::PlainReady, Method::Get),
         ["predict"] => (Route::Predict(None), Method::Post),
@@ -147,16 +141,16 @@ fn of_model<'a>(model: &'a str, version: &'a str, rest: &[&str]) -> (Route<'a>, 
     }
 }
 
-fn of_memory<'a>(memory: Memory, rest: &[&'a str]) -> (Route<'a>, Method) {
+fn of_memory<'a>(kind: Kind, rest: &[&'a str]) -> (Route<'a>, Method) {
     let (name, what) = match rest {
         ["region", name, what] => (decode(name), *what),
         [what] => (Cow::Borrowed(""), *what),
         _ => return (Route::Unknown, Method::Other),
     };
     match what {
-        "status" => (Route::SharedMemory(memory, Request::Status, name), Method::Get),
-        "register" => (Route::SharedMemory(memory, Request::Register, name), Method::Post),
-        "unregister" => (Route::SharedMemory(memory, Request::Unregister, name), Method::Post),
+        "status" => (Route::SharedMemory(kind, Request::Status, name), Method::Get),
+        "register" => (Route::SharedMemory(kind, Request::Register, name), Method::Post),
+        "unregister" => (Route::SharedMemory(kind, Request::Unregister, name), Method::Post),
         _ => (Route::Unknown, Method::Other),
     }
 }
@@ -212,12 +206,12 @@ mod tests {
             (
                 Method::Get,
                 "/v2/systemsharedmemory/status",
-                Route::SharedMemory(Memory::System, Request::Status, "".into()),
+                Route::SharedMemory(Kind::System, Request::Status, "".into()),
             ),
             (
                 Method::Post,
                 "/v2/cudasharedmemory/region/a%20b/register",
-                Route::SharedMemory(Memory::Cuda, Request::Register, "a b".into()),
+                Route::SharedMemory(Kind::Cuda, Request::Register, "a b".into()),
             ),
             (Method::Get, "/v2/systemsharedmemory/unregister", Route::WrongMethod),
             (Method::Get, "/v2/systemsharedmemory/region/r", Route::Unknown),
