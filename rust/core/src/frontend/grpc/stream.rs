@@ -21,17 +21,17 @@ use crate::frontend::grpc::call::deadline;
 use crate::frontend::grpc::compression::Encoding;
 use crate::frontend::grpc::flights::{Asked, Flights, Told};
 use crate::frontend::grpc::inbox::Inbox;
-use crate::frontend::grpc::infer::{RAW_OUTPUT_CONTENTS, encode_parameter, message_of};
+use crate::frontend::grpc::infer::{RAW_OUTPUT_CONTENTS, encode_parameter, message_of, takes_long};
 use crate::frontend::grpc::message::{Extra, Outbox};
 use crate::frontend::grpc::refusal::Refusal;
 use crate::frontend::grpc::request::{EMPTY_FINAL, decode, refuse_crowd};
 use crate::frontend::grpc::service;
 use crate::frontend::outputs::OutputForms;
-use crate::frontend::{Door, Stop};
-use crate::pending::Pending;
+use crate::frontend::{Door, Stop, aside};
+use crate::model::Model;
 use crate::proto::inference::infer_parameter::ParameterChoice;
 use crate::proto::inference::{ModelInferRequest, ModelInferResponse, ModelStreamInferResponse};
-use crate::request::{Parameter, Response as Answer};
+use crate::request::{Parameter, Request, Response as Answer};
 use crate::spec::Spec;
 use crate::trace::{Event, Trace};
 
@@ -89,7 +89,9 @@ pub(super) async fn answer(
     let inbox = Some(Inbox::new(incoming, encoding));
     let (flights, outbox) = (Flights::default(), Outbox::default());
     let headers = head.headers.clone();
-    let mut conversation = Conversation { door, headers, strict, inbox, flights, outbox, sink, refusal: None };
+    let (reading, writing) = (None, None);
+    let mut conversation =
+        Conversation { door, headers, strict, inbox, reading, flights, writing, outbox, sink, refusal: None };
     let mut interrupted = false;
     poll_fn(|context| {
         if !interrupted && let Poll::Ready(refusal) = interruption.as_mut().poll(context) {
@@ -101,6 +103,23 @@ pub(super) async fn answer(
     .await;
 }
 
+/// What happens elsewhere so that nobody waits for it who is on the same thread.
+type Aside<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A request with its tensors, or what is wrong with it.
+struct Read {
+    asked: Asked,
+    model: Arc<Model>,
+    request: Result<(Request, OutputForms)>,
+}
+
+/// An answer as a message, or what keeps it from being one.
+struct Written {
+    asked: Arc<Asked>,
+    last: bool,
+    parts: Result<(ModelInferResponse, Vec<Bytes>)>,
+}
+
 /// Both directions of one stream.
 struct Conversation {
     door: Arc<Door>,
@@ -110,7 +129,11 @@ struct Conversation {
     strict: bool,
     /// Gone once nothing more is read.
     inbox: Option<Inbox>,
+    /// A request whose tensors are read aside. It keeps its place: none is taken meanwhile.
+    reading: Option<Aside<Read>>,
     flights: Flights,
+    /// An answer whose tensors are written aside, before all others.
+    writing: Option<Aside<Written>>,
     outbox: Outbox,
     sink: SendStream<Bytes>,
     /// How it ends, where that is not well.
@@ -136,7 +159,7 @@ impl Conversation {
                 break;
             }
         }
-        if self.inbox.is_some() || self.flights.len() > 0 {
+        if self.inbox.is_some() || self.reading.is_some() || self.flights.len() > 0 || self.writing.is_some() {
             return Poll::Pending;
         }
         let trailers = match &self.refusal {
@@ -152,6 +175,11 @@ impl Conversation {
     /// Reads requests, as long as there are any; true when it stops because too many are in flight.
     fn take_in(&mut self, context: &mut Context<'_>) -> bool {
         for _ in 0..READ_AT_ONCE {
+            if let Some(reading) = &mut self.reading {
+                let Poll::Ready(read) = reading.as_mut().poll(context) else { return false };
+                self.reading = None;
+                self.submit(read);
+            }
             let Some(inbox) = &mut self.inbox else { return false };
             if !self.flights.has_room() {
                 return true;
@@ -178,7 +206,7 @@ impl Conversation {
         let (crowd, bytes) = (refuse_crowd(&message), message.len());
         let mut message: ModelInferRequest = service::decode(message)?;
         let id = message.id.clone();
-        let mut asked = Asked {
+        let asked = Asked {
             id: id.clone(),
             model: std::mem::take(&mut message.model_name),
             version: std::mem::take(&mut message.model_version),
@@ -188,33 +216,60 @@ impl Conversation {
             trace: None,
             bytes,
         };
-        match crowd.and_then(|()| self.submit(&mut asked, message)) {
-            Ok((spec, pending)) => self.flights.start(asked, spec, pending),
-            Err(error) => self.flights.refuse(id, error),
+        let model = match crowd.and_then(|()| self.door.plane.model(&asked.model, &asked.version)) {
+            Ok(model) => model,
+            Err(error) => {
+                self.flights.refuse(asked.id, error);
+                return Ok(());
+            }
+        };
+        let (regions, spec) = (Arc::clone(self.door.plane.regions()), Arc::clone(&model.spec));
+        if takes_long(&message, &regions) {
+            self.reading = Some(Box::pin(async move {
+                let request = aside::run(true, move || decode(message, &spec, &regions)).await;
+                Read { asked, model, request }
+            }));
+        } else {
+            let request = decode(message, &spec, &regions);
+            self.submit(Read { asked, model, request });
         }
         Ok(())
     }
 
-    fn submit(&self, asked: &mut Asked, message: ModelInferRequest) -> Result<(Arc<Spec>, Pending)> {
-        let model = self.door.plane.model(&asked.model, &asked.version)?;
-        let (mut request, forms) = decode(message, &model.spec, self.door.plane.regions())?;
-        asked.forms = forms;
-        let now = self.door.plane.tracing().time();
-        self.door.accept(&mut request, &model.spec.model, (Way::Grpc, &self.headers), now.zip(now))?;
-        asked.trace.clone_from(&request.trace);
-        Ok((Arc::clone(&model.spec), model.submit(request, &self.door.reactor)?))
+    fn submit(&mut self, Read { mut asked, model, request }: Read) {
+        let pending = request.and_then(|(mut request, forms)| {
+            asked.forms = forms;
+            let now = self.door.plane.tracing().time();
+            self.door.accept(&mut request, &model.spec.model, (Way::Grpc, &self.headers), now.zip(now))?;
+            asked.trace.clone_from(&request.trace);
+            model.submit(request, &self.door.reactor)
+        });
+        match pending {
+            Ok(pending) => self.flights.start(asked, Arc::clone(&model.spec), pending),
+            Err(error) => self.flights.refuse(asked.id, error),
+        }
     }
 
     /// Takes answers from the models, until enough is there to send; true when there are no more for now.
     fn take_out(&mut self, context: &mut Context<'_>) -> bool {
         while self.outbox.length() < ENOUGH_BYTES {
+            if let Some(writing) = &mut self.writing {
+                let Poll::Ready(written) = writing.as_mut().poll(context) else { return true };
+                self.writing = None;
+                let trace = written.asked.trace.clone();
+                self.put_answer(written);
+                note(trace.as_ref(), Event::GrpcSendEnd);
+                continue;
+            }
             match self.flights.poll_next(context) {
                 Poll::Pending => return true,
                 Poll::Ready(told) => {
                     let trace = told.trace();
                     note(trace.as_ref(), Event::GrpcSendStart);
                     self.tell(told);
-                    note(trace.as_ref(), Event::GrpcSendEnd);
+                    if self.writing.is_none() {
+                        note(trace.as_ref(), Event::GrpcSendEnd);
+                    }
                 }
             }
         }
@@ -227,7 +282,7 @@ impl Conversation {
                 self.put_error(error.message, ModelInferResponse { id, ..ModelInferResponse::default() });
             }
             Told::Answered { asked, spec, result: Some(Ok(answer)), last } => {
-                self.put_answer(answer, &asked, &spec, last);
+                self.write(answer, asked, spec, last);
             }
             Told::Answered { result: Some(Err(error)), .. } if self.strict => self.fail(error.into()),
             Told::Answered { asked, result: Some(Err(error)), last, .. } => {
@@ -242,15 +297,29 @@ impl Conversation {
         }
     }
 
-    fn put_answer(&mut self, answer: Answer, asked: &Asked, spec: &Spec, last: bool) {
-        let (mut message, fields) = match message_of(answer, &asked.forms, spec) {
+    /// Brings the tensors of an answer to where its client wants them.
+    fn write(&mut self, answer: Answer, asked: Arc<Asked>, spec: Arc<Spec>, last: bool) {
+        if asked.forms.are_heavy(&answer.outputs) {
+            self.writing = Some(Box::pin(async move {
+                let wanted = Arc::clone(&asked);
+                let parts = aside::run(true, move || message_of(answer, &wanted.forms, &spec)).await;
+                Written { asked, last, parts }
+            }));
+        } else {
+            let parts = message_of(answer, &asked.forms, &spec);
+            self.put_answer(Written { asked, last, parts });
+        }
+    }
+
+    fn put_answer(&mut self, Written { asked, last, parts }: Written) {
+        let (mut message, fields) = match parts {
             Ok(parts) => parts,
-            Err(error) => return self.put_error(error.message, without_outputs(asked, last)),
+            Err(error) => return self.put_error(error.message, without_outputs(&asked, last)),
         };
         message.parameters.insert(FINAL.into(), encode_parameter(Parameter::Bool(last)));
         let extra = Extra { wrapper: Some(INFER_RESPONSE), key: RAW_OUTPUT_CONTENTS, fields };
         if let Err(refusal) = self.outbox.put(&message, extra) {
-            self.put_error(refusal.message.into_owned(), without_outputs(asked, last));
+            self.put_error(refusal.message.into_owned(), without_outputs(&asked, last));
         }
     }
 
@@ -291,6 +360,7 @@ impl Conversation {
     /// Ends the stream so, and lets go of all that is in flight.
     fn fail(&mut self, refusal: Refusal) {
         self.interrupt(refusal);
+        (self.reading, self.writing) = (None, None);
         self.flights = Flights::default();
     }
 }
