@@ -12,7 +12,7 @@ VERBS = {
     "demo": "Train small models on real images, serve and measure them.",
     "serve": "Serve a model repository over REST and gRPC.",
     "infer": "Send one request to a running server.",
-    "check": "Check a model repository: every problem, with its place and a hint.",
+    "check": "Check a project or a model repository: every problem, with its place and a hint.",
     "init": "Write a project file for a model repository.",
     "up": "Start a project on a target, or change it to what the project says now.",
     "down": "Stop what runs on a target.",
