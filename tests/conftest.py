@@ -68,3 +68,12 @@ def serve(repository: Repository) -> Iterator[Callable[..., windlass.Server]]:
     yield start
     for server in servers:
         server.stop()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write what is generated now as what is expected")
+
+
+@pytest.fixture
+def update_golden(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--update-golden"))

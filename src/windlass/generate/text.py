@@ -29,9 +29,9 @@ def _text(writer: _Writer, value: str) -> yaml.ScalarNode:
 _Writer.add_representer(str, _text)
 
 
-# A comment on its way through the writer, which knows of none: in hexadecimal, nothing of it is quoted or folded.
-_MARK = "__comment__"
-_MARKED = re.compile(rf"^( *(?:- )?){_MARK}([0-9a-f]+): null$", re.MULTILINE)
+# A comment on its way through the writer, which knows of none: a short key, and its text kept beside it.
+_MARK = "comment~"
+_MARKED = re.compile(rf"^( *(?:- )?){_MARK}([0-9]+): null$", re.MULTILINE)
 
 
 def yaml_text(*values: Any, comment: str = "") -> str:
@@ -40,30 +40,39 @@ def yaml_text(*values: Any, comment: str = "") -> str:
     A key that begins with ``#`` is no key: its text becomes a comment at that place.
     """
     head = "".join(f"# {line}".rstrip() + "\n" for line in comment.splitlines())
-    documents = [
-        yaml.dump(_marked(value), Dumper=_Writer, sort_keys=False, allow_unicode=True, width=120) for value in values
-    ]
-    return head + "---\n".join(_MARKED.sub(_comment, document) for document in documents)
+    return head + "---\n".join(_document(value) for value in values)
 
 
-def _marked(value: Any) -> Any:
-    if isinstance(value, dict):
-        return dict(
-            (f"{_MARK}{inner.encode().hex()}", None) if key.startswith("#") else (key, _marked(inner))
-            for key, inner in value.items()
-        )
-    return [_marked(one) for one in value] if isinstance(value, list | tuple) else value
+def _document(value: Any) -> str:
+    comments: list[str] = []
+    marked = _marked(value, comments)
+    text = yaml.dump(marked, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=120, default_flow_style=False)
+    return _MARKED.sub(lambda found: _comment(found[1], comments[int(found[2])]), text)
 
 
-def _comment(found: re.Match[str]) -> str:
-    first, rest = found[1], " " * len(found[1])
-    lines = bytes.fromhex(found[2]).decode().splitlines()
-    return "\n".join(f"{rest if number else first}# {line}" for number, line in enumerate(lines))
+def _marked(value: Any, comments: list[str]) -> Any:
+    if isinstance(value, list | tuple):
+        return [_marked(one, comments) for one in value]
+    if not isinstance(value, dict):
+        return value
+    result: dict[str, Any] = {}
+    for key, inner in value.items():
+        if key.startswith("#"):
+            result[f"{_MARK}{len(comments)}"] = None
+            comments.append(inner)
+        else:
+            result[key] = _marked(inner, comments)
+    return result
+
+
+def _comment(first: str, text: str) -> str:
+    rest = " " * len(first)
+    return "\n".join(f"{rest if number else first}# {line}" for number, line in enumerate(text.splitlines()))
 
 
 @cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.PackageLoader("windlass.generate", "templates"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -71,6 +80,13 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701  (what is written is no HTML)
     )
+    made.filters["seconds"] = seconds
+    return made
+
+
+def seconds(value: float) -> str:
+    """Write a time in seconds as most programs read it: ``30s``, ``500ms``."""
+    return f"{value:.0f}s" if float(value).is_integer() else f"{value * 1000:.0f}ms"
 
 
 def template(name: str, /, **values: Any) -> str:

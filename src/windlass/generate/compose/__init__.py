@@ -1,0 +1,81 @@
+"""A release as a Compose project: servers, the gateway before them, what measures them, each confined and limited."""
+
+from collections.abc import Callable
+
+from windlass.generate import nginx
+from windlass.generate.compose import caches, gateway, gpus, models, servers
+from windlass.generate.compose.container import Mapping
+from windlass.generate.compose.networks import networks
+from windlass.generate.compose.remote import remote, secret_variable
+from windlass.generate.text import Files, yaml_text
+from windlass.release import Release
+
+__all__ = ["files"]
+
+FILE = "compose.yaml"
+
+
+def files(release: Release) -> Files:
+    """Return `compose.yaml` and what it mounts."""
+    texts = {f"gateway/{name}": text for name, text in nginx.files(release).items()}
+    services = _services(release, texts)
+    project: Mapping = {"name": release.project.name, "services": services}
+    project |= {
+        key: value
+        for key, value in {
+            "networks": networks(release, _used(services)),
+            "volumes": _volumes(release, services),
+            "secrets": _secrets(release, services),
+        }.items()
+        if value
+    }
+    return {FILE: yaml_text(project, comment=_head(release)), **texts}
+
+
+def _services(release: Release, texts: Files) -> Mapping:
+    found: Mapping = {name: servers.server(release, name) for name in release.project.services}
+    parts: list[tuple[bool, str, Callable[[Release], Mapping]]] = [
+        (models.fetched(release), models.FETCH, models.fetching),
+        (bool(caches.foreign(release)), caches.OWNER, caches.owning),
+        (bool(gpus.shared(release)), "mps", gpus.daemon),
+    ]
+    found |= {name: make(release) for wanted, name, make in parts if wanted}
+    if release.project.gateway is not None:
+        found = {gateway.NAME: gateway.service(release, release.project.gateway, texts), **found}
+    return found
+
+
+def _used(services: Mapping) -> set[str]:
+    return {network for service in services.values() for network in service.get("networks", ())}
+
+
+def _volumes(release: Release, services: Mapping) -> Mapping:
+    mounts = [mount for service in services.values() for mount in service.get("volumes", ())]
+    names = sorted({mount["source"] for mount in mounts if mount["type"] == "volume"})
+    known = {"models": models.volume(release), "mps": gpus.pipes(release.project.image.user)}
+    return {name: known.get(name, {}) for name in names}
+
+
+def _secrets(release: Release, services: Mapping) -> Mapping:
+    """Return where the secrets that containers read are. Their values are in no file that is written here."""
+    granted = [one for service in services.values() for one in service.get("secrets", ())]
+    names = sorted({one if isinstance(one, str) else one["source"] for one in granted})
+    found: Mapping = {}
+    for name in names:
+        secret = release.project.secrets[name]
+        if secret.file is None:
+            found[name] = {"environment": secret.environment}
+        elif remote(release):
+            found[name] = {"environment": secret_variable(name)}
+        else:
+            found[name] = {"file": f"{release.root}/{secret.file}"}
+    return found
+
+
+def _head(release: Release) -> str:
+    target = release.target_name
+    return (
+        f"Project `{release.project.name}` for target `{target}`, written by windlass {release.version}.\n"
+        f"Run it with `windlass up --target {target}`, or with `docker compose up --detach --build --wait`.\n"
+        "Change windlass.yaml and render again, or keep this file and edit it."
+    )

@@ -1,0 +1,84 @@
+"""What every container of a project has in common: what it may not do, how much it may use, where its log goes."""
+
+from typing import Any
+
+from windlass.generate.compose.remote import Mapping, remote
+from windlass.release import Release
+
+__all__ = ["Mapping", "confined", "granted", "limits", "logging", "sandboxed", "size"]
+
+_RUNTIMES = {"gvisor": "runsc", "kata": "io.containerd.kata.v2"}
+FORWARD = "127.0.0.1:24224"
+
+
+def confined(
+    release: Release, *, user: str | None, secrets: tuple[str, ...] = (), add: tuple[str, ...] = (), tmp: str = "256m"
+) -> Mapping:
+    """Return what confines a container of the project's security profile.
+
+    ``add`` are the capabilities that it cannot do without; ``tmp`` is the size of its `/tmp`.
+    """
+    security = release.project.security
+    found: Mapping = {} if user is None else {"user": user}
+    options = [] if security.seccomp == "RuntimeDefault" else [f"seccomp={release.root}/{security.seccomp}"]
+    if security.profile == "restricted":
+        if any(_handed_over(release, name) for name in secrets):
+            found["#root"] = "Compose cannot hand a secret of the environment to a container whose root is read-only."
+        else:
+            found["read_only"] = True
+        found["cap_drop"] = ["ALL"]
+        if add:
+            found["cap_add"] = list(add)
+        options.insert(0, "no-new-privileges:true")
+    found["tmpfs"] = [f"/tmp:mode=1777,size={tmp}"]
+    if options:
+        found["security_opt"] = options
+    return found
+
+
+def sandboxed(release: Release) -> Mapping:
+    """Return the container runtime of servers, where the project wants another one than Docker's."""
+    sandbox = release.project.security.sandbox
+    return {"runtime": _RUNTIMES[sandbox]} if sandbox else {}
+
+
+def limits(release: Release, *, cpus: float | None = None, memory: int | None = None) -> Mapping:
+    """Return the most that a container may use."""
+    found: Mapping = {}
+    if cpus:
+        found["cpus"] = f"{cpus:g}"
+    if memory:
+        found["memory"] = size(memory)
+    return {**found, "pids": release.project.security.pids}
+
+
+def logging(release: Release, service: str) -> Mapping:
+    """Return where a container's log goes: rotated files, and where asked to what ships them."""
+    logs = release.project.observability.logs
+    if logs.ship in ("fluent-bit", "fluentd"):
+        options = {"fluentd-address": FORWARD, "fluentd-async": "true", "tag": f"{release.project.name}.{service}"}
+        return {"driver": "fluentd", "options": options}
+    return {"driver": "json-file", "options": {"max-size": logs.max_size, "max-file": str(logs.max_files)}}
+
+
+def granted(release: Release, names: tuple[str, ...], user: int | None) -> list[Any]:
+    """Return a service's secrets. Owner and mode are set where Compose makes the file itself."""
+    return [
+        {"source": name, "target": name, "uid": str(user), "gid": str(user), "mode": "0400"}
+        if _handed_over(release, name) and user is not None
+        else name
+        for name in names
+    ]
+
+
+def size(amount: int) -> str:
+    """Write bytes as Docker reads them."""
+    for unit, factor in (("g", 2**30), ("m", 2**20), ("k", 2**10)):
+        if amount % factor == 0:
+            return f"{amount // factor}{unit}"
+    return f"{amount}b"
+
+
+def _handed_over(release: Release, name: str) -> bool:
+    """Tell whether Compose makes a secret's file itself, and does not mount one."""
+    return release.project.secrets[name].file is None or remote(release)

@@ -1,0 +1,40 @@
+"""How a model repository in a bucket comes onto a volume: fetched, compared with the source, then with its own list."""
+
+from windlass.config.project.repository import Repository
+
+# Speaks to every kind of bucket, and compares checksums while it copies.
+IMAGE = "rclone/rclone:1.71.2"
+
+_KINDS = {"s3": "s3,provider=AWS,env_auth=true", "gs": "gcs,env_auth=true", "az": "azureblob,env_auth=true"}
+
+# Lines of the secret are `NAME=value`. They are read, not run.
+_CREDENTIALS = """\
+while IFS='=' read -r name value || [ -n "$name" ]; do
+  case "$name" in ''|'#'*) ;; *) export "$name=$value" ;; esac
+done <"{secret}"
+"""
+
+_FETCH = """\
+rclone sync --checksum --transfers=8 --stats-one-line {source} {folder}
+rclone check --one-way --stats-one-line {source} {folder}
+if [ -f {folder}/SHA256SUMS ]; then cd {folder} && sha256sum -c -s SHA256SUMS; fi
+"""
+
+
+def script(repository: Repository, *, folder: str = "/models", secret: str | None = None) -> str:
+    """Return the shell script that fetches and verifies; ``secret`` is the file with the bucket's credentials.
+
+    It ends with something else than 0 where anything differs, and copies only what is new when it runs again.
+    """
+    if repository.url is None:
+        raise ValueError("this is a bug in windlass: a repository without a URL was to be fetched")
+    head = _CREDENTIALS.format(secret=secret) if secret else ""
+    return "set -eu\n" + head + _FETCH.format(source=f'"{remote(repository.url)}"', folder=folder)
+
+
+def remote(url: str) -> str:
+    """Return a bucket as rclone names it, without a configuration file."""
+    scheme, _, rest = url.partition("://")
+    if scheme == "https":
+        return f":http,url='{url.rstrip('/')}/':"
+    return f":{_KINDS[scheme]}:{rest.rstrip('/')}"
