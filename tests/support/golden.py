@@ -71,10 +71,11 @@ class Case:
                 place.write_bytes(source.read_bytes())
         return file
 
-    def release(self, folder: Path, target: str, root: str = "../..") -> Release:
+    def release(self, folder: Path, target: str) -> Release:
         """Return the release of the project on a target, laid out in an empty folder."""
         project = read_project(self.project(folder), target)
-        release, findings = read_release(project, target, folder, VERSION, revision="0" * 40, root=root)
+        paths = {"root": "../..", "place": f".windlass/{target}"}
+        release, findings = read_release(project, target, folder, VERSION, revision="0" * 40, **paths)
         assert not [finding for finding in findings if finding.severity == "error"], findings
         return release
 

@@ -1,5 +1,6 @@
 """What every verb that works on a project shares: which file, which target, and how its faults are told."""
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,15 +26,20 @@ class Opened:
     target: str
     folder: Path
 
-    def release(self, *, root: str = "../..") -> "Release":
-        """Return what is to run; faults between project and repository end the program."""
+    def release(self, folder: Path | None = None) -> "Release":
+        """Return what is to run; faults between project and repository end the program.
+
+        ``folder`` is where files of it will be written; that of the target where left out.
+        """
         from windlass import __version__
         from windlass.release import read_release
+        from windlass.targets import STATE
         from windlass.targets.revision import revision
 
-        read = read_release(
-            self.project, self.target, self.folder, __version__, revision=revision(self.folder), root=root
-        )
+        place = folder.resolve() if folder else self.folder / STATE / self.target
+        paths = {"root": os.path.relpath(self.folder, place), "place": os.path.relpath(place, self.folder)}
+        revised = revision(self.folder)
+        read = read_release(self.project, self.target, self.folder, __version__, revision=revised, **paths)
         tell(read[1])
         return read[0]
 

@@ -1,6 +1,5 @@
 """``windlass render``: write what would be used, and touch nothing else."""
 
-import os
 from pathlib import Path
 
 import click
@@ -41,8 +40,7 @@ def render(what: str | None, folder: Path | None, file: Path, target: str | None
 
     pipeline = what if what in PIPELINES else None
     project = opened(file, target if pipeline else what or target)
-    root = os.path.relpath(project.folder, folder.resolve()) if folder else "."
-    release = project.release(root=root)
+    release = project.release(folder or project.folder)
     files = rendering.pipeline(pipeline, release) if pipeline else rendering.files(release)
     if folder is None:
         for path, text in files.items():

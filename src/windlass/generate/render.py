@@ -1,7 +1,7 @@
 """Everything that is written for a release, by the kind of its target."""
 
-from windlass.config.project import LocalTarget
-from windlass.generate import processes
+from windlass.config.project import ComposeTarget, LocalTarget
+from windlass.generate import compose, processes
 from windlass.generate.text import Files
 from windlass.release import Release
 
@@ -10,6 +10,8 @@ def files(release: Release) -> Files:
     """Return all files of a release's target, by their path."""
     if isinstance(release.target, LocalTarget):
         return processes.files(release)
+    if isinstance(release.target, ComposeTarget):
+        return compose.files(release)
     raise ValueError(f"this is a bug in windlass: nothing is written for targets of kind `{release.target.kind}`")
 
 

@@ -29,7 +29,8 @@ class Release:
 
     ``models`` are those of each service, found in the repository where that is a folder; empty for a service whose
     repository is somewhere else. ``inputs`` are digests of files that images are made of, by their path in the
-    project (requirements, wheels). ``root`` is the path from the folder that is written to that of the project file.
+    project (requirements, wheels). ``root`` is the path from the folder that is written to that of the project file,
+    ``place`` the way back.
     """
 
     project: Project
@@ -40,6 +41,7 @@ class Release:
     inputs: Mapping[str, str] = field(default_factory=dict)
     revision: str = ""
     root: str = "."
+    place: str = "."
 
     @property
     def target(self) -> Target:

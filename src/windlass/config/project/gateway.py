@@ -83,7 +83,7 @@ class Gateway(Part):
     """How long the gateway waits."""
     allow: tuple[Network, ...] = ()
     """Networks that clients may come from; all where left out."""
-    image: str = "nginx:1.27-alpine"
+    image: str = "nginx:1.30-alpine"
     """The image of the gateway where it is a container."""
 
     @model_validator(mode="after")

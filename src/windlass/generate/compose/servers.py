@@ -1,5 +1,7 @@
 """The services of a project as Compose's: what they run, see and may use, and when they are ready."""
 
+from pathlib import PurePosixPath
+
 from windlass.config.project import Service
 from windlass.config.project.service import SecretReference
 from windlass.generate.command import command
@@ -61,8 +63,7 @@ def _image(release: Release, name: str) -> Mapping:
 
 def dockerfile(release: Release, name: str) -> str:
     """Return the path of a service's Dockerfile, from the project file's folder, where builds begin."""
-    folder = f".windlass/{release.target_name}/" if release.root != "." else ""
-    return f"{folder}images/{name}/Dockerfile"
+    return str(PurePosixPath(release.place) / "images" / name / "Dockerfile")
 
 
 def _start(release: Release, name: str, service: Service) -> Mapping:
