@@ -51,7 +51,7 @@ class Serving:
 def libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the stand-ins."""
     folder = tmp_path_factory.mktemp("libraries")
-    for source, name in (("cuda.c", "libcuda.so.1"),):
+    for source, name in (("cuda.c", "libcuda.so.1"), ("nvml.c", "libnvidia-ml.so.1")):
         command = ["cc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", folder / name, SOURCES / source]
         subprocess.run([*command, "-lpthread", "-lrt"], check=True)
     return folder

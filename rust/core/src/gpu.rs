@@ -21,6 +21,28 @@ pub trait Gpus: Debug + Send + Sync {
     /// # Errors
     /// Why the driver does not, in its own words.
     fn open(&self, handle: &Handle, device: usize) -> Result<Box<dyn DeviceMemory>, String>;
+
+    /// What all of them do now. What one does not tell is missing.
+    fn readings(&self) -> Vec<Reading>;
+}
+
+/// What a GPU does.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reading {
+    /// Its name for ever: `GPU-` and so on.
+    pub uuid: String,
+    /// How much of the time it worked lately: 0 to 1.
+    pub utilization: Option<f64>,
+    /// All its memory.
+    pub memory_total_bytes: Option<u64>,
+    /// What of it is in use.
+    pub memory_used_bytes: Option<u64>,
+    /// What it draws.
+    pub power_watts: Option<f64>,
+    /// What it may draw.
+    pub power_limit_watts: Option<f64>,
+    /// What it has used since some time in the past.
+    pub energy_joules: Option<f64>,
 }
 
 /// Memory of a GPU that another process allocated. Dropped, it is closed.

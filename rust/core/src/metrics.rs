@@ -1,6 +1,7 @@
 //! The metrics page: Prometheus' text format, Triton's names, and histograms beside them.
 
 mod custom;
+mod gpus;
 mod machine;
 mod series;
 mod settings;
@@ -10,7 +11,9 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::gpu::Gpus;
 use crate::histogram::Histogram;
+use crate::metrics::gpus::Meters;
 use crate::metrics::machine::Machine;
 use crate::metrics::series::{CACHE, DISTRIBUTIONS, Gauge, MACHINE, POOLS, SERIES, SUMMARIES, Series};
 use crate::model::Model;
@@ -30,7 +33,14 @@ pub fn catalogue() -> Vec<(&'static str, &'static str, &'static str)> {
     let gauges = POOLS.iter().chain(MACHINE).map(|row| (row.name, "gauge", row.help));
     let distributions = DISTRIBUTIONS.iter().map(|row| (row.name, "histogram", row.help));
     let summaries = SUMMARIES.iter().map(|row| (row.name, "summary", row.help));
-    series.chain([(FAILURE, "counter", FAILURE_HELP)]).chain(gauges).chain(distributions).chain(summaries).collect()
+    let meters = gpus::ROWS.iter().map(|row| (row.name, row.kind, row.help));
+    series
+        .chain([(FAILURE, "counter", FAILURE_HELP)])
+        .chain(gauges)
+        .chain(meters)
+        .chain(distributions)
+        .chain(summaries)
+        .collect()
 }
 
 /// Writes the page.
@@ -38,6 +48,8 @@ pub fn catalogue() -> Vec<(&'static str, &'static str, &'static str)> {
 pub(crate) struct Metrics {
     settings: MetricSettings,
     machine: Option<Machine>,
+    /// The GPUs, where they are shown.
+    meters: Option<Meters>,
     /// Those that models declared themselves.
     pub(crate) families: Families,
 }
@@ -50,8 +62,14 @@ struct Read<'a> {
 }
 
 impl Metrics {
-    pub(crate) fn new(settings: MetricSettings) -> Self {
-        Self { machine: settings.machine.map(Machine::new), settings, families: Families::default() }
+    pub(crate) fn new(settings: MetricSettings, gpus: Option<Arc<dyn Gpus>>) -> Self {
+        let meters = gpus.zip(settings.gpus).map(|(gpus, interval)| Meters::new(gpus, interval));
+        Self { machine: settings.machine.map(Machine::new), meters, settings, families: Families::default() }
+    }
+
+    /// Begins to count what is counted from the start of the server. Waits for the driver of GPUs.
+    pub(crate) fn begin(&self) {
+        self.meters.as_ref().map(Meters::readings);
     }
 
     /// The page for these versions.
@@ -66,6 +84,9 @@ impl Metrics {
             }
         }
         self.write_machine(&mut page);
+        if let Some(meters) = &self.meters {
+            meters.write(&mut page);
+        }
         for row in DISTRIBUTIONS {
             let told = || read.iter().filter_map(|read| Some((&read.labels, (row.value)(&read.totals)?)));
             if told().next().is_some() {

@@ -106,7 +106,7 @@ impl Plane {
         let limiter = settings.rate_limits.clone().map(|limits| Arc::new(RateLimiter::new(limits)));
         let cache = (settings.cache_bytes > 0).then(|| Arc::new(Cache::new(settings.cache_bytes)));
         let tracing = Arc::new(Tracing::new(settings.trace.clone(), Arc::clone(&control)));
-        let metrics = Metrics::new(settings.metrics_page.clone());
+        let metrics = Metrics::new(settings.metrics_page.clone(), settings.gpus.clone());
         let log = Log::new(settings.log.clone(), Arc::clone(&control));
         Self {
             regions: Arc::new(Regions::new(settings.client_shm).with_gpus(settings.gpus.clone())),
@@ -138,6 +138,9 @@ impl Plane {
         let http = bind(&settings.http, settings.reuse_http_port)?;
         let grpc = bind(&settings.grpc, settings.reuse_grpc_port)?;
         let metrics = bind(&settings.metrics, false)?;
+        if metrics.is_some() {
+            self.metrics.begin();
+        }
         let address = |listener: &Option<TcpListener>| listener.as_ref().map(TcpListener::local_addr).transpose();
         let addresses = Addresses { http: address(&http)?, grpc: address(&grpc)?, metrics: address(&metrics)? };
 

@@ -30,6 +30,7 @@ pub(crate) struct Observation {
     metrics_config: Vec<String>,
     metrics_interval_ms: u64,
     cpu_metrics: bool,
+    gpu_metrics: bool,
 }
 
 impl Observation {
@@ -41,6 +42,7 @@ impl Observation {
         fn each(list: &[String]) -> impl Iterator<Item = &str> {
             list.iter().map(String::as_str)
         }
+        let interval = Duration::from_millis(self.metrics_interval_ms);
         Ok(Settings {
             trace: Setup::parse(each(&self.trace_config))?,
             http_forwarding: Forwarding::parse(&self.http_header_forward_pattern)?,
@@ -48,7 +50,8 @@ impl Observation {
             http_restrictions: Restrictions::parse(each(&self.http_restricted_api), "")?,
             grpc_restrictions: Restrictions::parse(each(&self.grpc_restricted_protocol), "triton-grpc-protocol-")?,
             metrics_page: MetricSettings {
-                machine: self.cpu_metrics.then(|| Duration::from_millis(self.metrics_interval_ms)),
+                machine: self.cpu_metrics.then_some(interval),
+                gpus: self.gpu_metrics.then_some(interval),
                 ..MetricSettings::parse(each(&self.metrics_config))?
             },
             log: LogSettings {

@@ -212,8 +212,8 @@ impl PyPlane {
         PyHost::new(self.0.host())
     }
 
-    fn metrics(&self) -> String {
-        self.0.metrics()
+    fn metrics(&self, py: Python<'_>) -> String {
+        py.detach(|| self.0.metrics())
     }
 }
 

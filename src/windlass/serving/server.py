@@ -38,6 +38,7 @@ _OBSERVE = (
     "metrics_config",
     "metrics_interval_ms",
     "cpu_metrics",
+    "gpu_metrics",
 )
 
 
@@ -102,6 +103,7 @@ class ServerSettings:
     metrics_config: tuple[str, ...] = ()
     metrics_interval_ms: int = 2000
     cpu_metrics: bool = True
+    gpu_metrics: bool = True
 
 
 class Server:

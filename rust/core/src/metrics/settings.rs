@@ -18,6 +18,8 @@ pub struct MetricSettings {
     pub histograms: bool,
     /// How long what is read off the machine counts as new; without it, processors and memory are not shown.
     pub machine: Option<Duration>,
+    /// The same for GPUs.
+    pub gpus: Option<Duration>,
 }
 
 const QUANTILES: &str = "0.5:0.05,0.9:0.01,0.95:0.001,0.99:0.001,0.999:0.001";
@@ -31,6 +33,7 @@ impl Default for MetricSettings {
             quantiles: quantiles(QUANTILES).unwrap_or_default().into(),
             histograms: false,
             machine: Some(Duration::from_secs(2)),
+            gpus: Some(Duration::from_secs(2)),
         }
     }
 }

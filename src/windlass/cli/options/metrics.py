@@ -23,6 +23,7 @@ OPTIONS = (
         "histogram_latencies=true.",
     ),
     BooleanOption("--allow-cpu-metrics", default=True, help="Show processors and memory."),
+    BooleanOption("--allow-gpu-metrics", default=True, help="Show GPUs, where NVML is."),
     option(
         "--metrics-interval-ms",
         type=click.IntRange(min=1),
@@ -41,6 +42,7 @@ def settings(values: Values) -> Settings:
         "metrics_config": values["metrics_config"],
         "metrics_interval_ms": values["metrics_interval_ms"],
         "cpu_metrics": values["allow_cpu_metrics"],
+        "gpu_metrics": values["allow_gpu_metrics"],
     }
 
 
