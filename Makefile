@@ -10,7 +10,7 @@ TORCH ?= torch
 export PYO3_PYTHON = $(abspath $(BIN)/python)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python lint format check build proto docs clean prerequisites
+.PHONY: help demo test test-rust test-python lint format check tools build proto docs clean prerequisites
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ format: $(VENV)/.lint ## format both languages
 	cd rust && cargo fmt
 
 check: lint test ## what CI runs
+
+tools: $(VENV)/.python ## install the container engine, kubectl, linters and all else that tests of what is shipped run (into .tools)
+	PYTHONPATH=tests $(BIN)/python -m tools
 
 build: ## build the extension again, in release mode
 	rm -f $(VENV)/.built

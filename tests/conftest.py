@@ -7,6 +7,8 @@ import pytest
 
 import windlass
 
+pytest_plugins = ["tools.fixtures"]
+
 PYTHON_MODEL = """
 import triton_python_backend_utils as pb_utils
 
