@@ -21,6 +21,7 @@ VERBS = {
     "scale": "Run another number of replicas.",
     "restart": "Start servers anew.",
     "render": "Write the files of a target or a pipeline, and touch nothing else.",
+    "convert": "Make Kubernetes manifests of a Compose file.",
     "schema": "Print the JSON schema of project files.",
     "version": "Print the version.",
 }

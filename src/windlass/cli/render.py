@@ -46,12 +46,12 @@ def render(what: str | None, folder: Path | None, file: Path, target: str | None
         for path, text in files.items():
             output.result(f"# ---- {path}\n{text}")
         return
-    _write(folder, files, force=force)
-    for path in files:
-        output.result(str(folder / path))
+    for written in write(folder, files, force=force):
+        output.result(str(written))
 
 
-def _write(folder: Path, files: dict[str, str], *, force: bool) -> None:
+def write(folder: Path, files: dict[str, str], *, force: bool) -> list[Path]:
+    """Write files into a folder and return where they are; one that somebody edited is kept, unless forced."""
     edited = [path for path, text in files.items() if (folder / path).is_file() and (folder / path).read_text() != text]
     if edited and not force:
         raise UsageError(
@@ -62,3 +62,4 @@ def _write(folder: Path, files: dict[str, str], *, force: bool) -> None:
     for path, text in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
+    return [folder / path for path in files]
