@@ -391,6 +391,18 @@ async fn an_iterative_request_with_an_id_has_it_to_itself() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_is_executed_again_and_again_leaves_others_their_turns() {
+    const MANY: f32 = 50_000.0;
+    let served = Setup::oldest(2).iterative().serve();
+    let long = served.submit(7, MANY, START);
+
+    assert_eq!(served.ask(8, 2.0, START).await, 2.0);
+
+    assert!(served.batches().len() < MANY as usize, "nobody was heard before it was done");
+    assert_eq!(sum(long.await), MANY);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_version_that_stops_answers_what_waits_for_a_slot_and_waits_for_nobody_else() {
     let served = Setup::oldest(1).serve();
     let start = Instant::now();
