@@ -26,6 +26,7 @@ class Plane:
         reuse_grpc_port: bool = False,
         grpc_settings: object = None,
         reactors: int = 0,
+        busy_poll_us: int = 0,
         http_max_input_bytes: int = 67108864,
         strict_readiness: bool = True,
         client_shm: bool = False,

@@ -97,6 +97,12 @@ def test_resources_are_limited_as_tritonserver_is_told():
             settings(f"--rate-limit-resource={text}")
 
 
+def test_how_long_a_network_thread_looks_has_a_bound():
+    assert settings("--busy-poll-us=0").busy_poll_us == 0
+    with pytest.raises(click.BadParameter, match="1001 is not in the range"):
+        settings("--busy-poll-us=1001")
+
+
 def test_traces_are_set_up_in_either_way():
     assert settings("--trace-config", "level=TIMESTAMPS", "--trace-config=triton,file=t.json").trace_config == (
         "level=TIMESTAMPS",

@@ -56,8 +56,8 @@ struct Offer {
 }
 
 impl Crew {
-    /// Starts the threads of a reactor.
-    pub(crate) fn start(reactor: Arc<Reactor>, name: &str) -> io::Result<Self> {
+    /// Starts the threads of a reactor. The one that leads looks for `vigil` before it sleeps.
+    pub(crate) fn start(reactor: Arc<Reactor>, name: &str, vigil: Duration) -> io::Result<Self> {
         // The event loop looks at the network after so many tasks at the latest; until then, what arrived together is queued together.
         let runtime = Builder::new_current_thread().enable_all().event_interval(256).build()?;
         let inner = Arc::new(Inner {
@@ -67,7 +67,7 @@ impl Crew {
             runtime: Some(runtime),
             offer: Mutex::default(),
         });
-        let leader = inner.spawn(|inner| inner.lead(Seat::default()))?;
+        let leader = inner.spawn(move |inner| inner.lead(Seat::watching(vigil)))?;
         let standby = inner.spawn(Inner::stand_by)?;
         Ok(Self { reactor, inner, threads: vec![leader, standby] })
     }

@@ -9,8 +9,8 @@
 //!   requests go together; `sequence` keeps together those that belong together; the `limiter` tells whether the instance may execute;
 //! * `batch` joins them for the `instance`, and splits what comes back; `order` keeps answers in line where a model asks for it;
 //! * `reply` carries the answer home to whoever holds the `pending` request, by way of the `reactor` that the connection lives on; a model
-//!   that answers later or often does so through a `responder`; `crew` runs the reactor's threads, and `pace`
-//!   tells whether a model is quick enough to be executed on them.
+//!   that answers later or often does so through a `responder`; `crew` runs the reactor's threads, `pace` tells
+//!   whether a model is quick enough to be executed on them, and `vigil` whether they look for more before they sleep.
 //!
 //! `shared_memory` is where clients on the same machine keep tensors, some of them in memory of a `gpu`, and `classification` names the
 //! best of an output for clients that want no more of it.
@@ -72,5 +72,6 @@ pub mod spec;
 pub mod statistics;
 pub mod tensor;
 pub mod trace;
+mod vigil;
 pub mod warmup;
 pub mod worker;

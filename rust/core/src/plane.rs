@@ -149,8 +149,8 @@ impl Plane {
         let (serving, returned) = mpsc::channel();
         let mut crews = Vec::with_capacity(count);
         for index in 0..count {
-            let reactor = if index == 0 { Arc::clone(&self.home) } else { Arc::default() };
-            let crew = Crew::start(reactor, &format!("windlass net {index}"))?;
+            let reactor = if index == 0 { Arc::clone(&self.home) } else { Arc::new(self.home.beside()) };
+            let crew = Crew::start(reactor, &format!("windlass net {index}"), settings.busy_poll)?;
             let door = Arc::new(Door { plane: Arc::clone(self), reactor: Arc::clone(&crew.reactor) });
             let _context = crew.handle().enter();
             let metrics = metrics.as_ref().filter(|_| index == 0);
@@ -329,7 +329,7 @@ impl Plane {
         let crew = match &mut *guests {
             Some(crew) => crew,
             none => {
-                let crew = Crew::start(Arc::default(), "windlass guests");
+                let crew = Crew::start(Arc::default(), "windlass guests", Duration::ZERO);
                 none.insert(crew.map_err(|error| Error::internal(format!("no thread could be started: {error}")))?)
             }
         };

@@ -18,6 +18,7 @@ use crate::error::Result;
 use crate::reply::Reply;
 use crate::request::Response;
 use crate::scheduler::{Scheduler, Turn};
+use crate::vigil::{Labour, Vigil};
 use crate::worker::Run;
 
 /// How long quick batches may follow one another before the network is looked at. Work that never ends, such as a model that asks to be
@@ -29,6 +30,8 @@ const AT_A_STRETCH: Duration = Duration::from_micros(500);
 pub struct Reactor {
     mailbox: Mutex<Mailbox>,
     bell: Notify,
+    /// What the instances of its server are busy with.
+    pub(crate) labour: Labour,
 }
 
 #[derive(Default)]
@@ -61,6 +64,7 @@ pub(crate) struct Seat {
     pub(crate) deliveries: Vec<Delivery>,
     /// When the network was last looked at, since when batches have followed one another.
     looked: Option<WallClock>,
+    vigil: Vigil,
     /// Whether slow batches stay here as well.
     keeps_all: bool,
 }
@@ -71,6 +75,11 @@ struct Alarm {
 }
 
 impl Reactor {
+    /// Another one of the same server.
+    pub(crate) fn beside(&self) -> Self {
+        Self { labour: self.labour.clone(), ..Self::default() }
+    }
+
     /// Has the scheduler called at the end of this tick, when everything that arrived together is in its queue.
     pub(crate) fn note(&self, scheduler: &Arc<Scheduler>) {
         if scheduler.note() {
@@ -105,6 +114,7 @@ impl Reactor {
                 self.lock().closing = true;
                 return None;
             }
+            seat.vigil.answered(seat.deliveries.len() + mail.deliveries.len());
             for delivery in seat.deliveries.drain(..).chain(mail.deliveries) {
                 delivery.reply.send(delivery.answer);
             }
@@ -128,14 +138,39 @@ impl Reactor {
                 return Some(run);
             }
             seat.looked = None;
-            match seat.alarms.peek() {
-                None => self.bell.notified().await,
-                Some(Reverse(alarm)) => tokio::select! {
-                    () = self.bell.notified() => {}
-                    () = sleep_until(alarm.at) => {}
-                },
-            }
+            self.rest(seat).await;
         }
+    }
+
+    /// Waits until there may be something to see to.
+    async fn rest(&self, seat: &mut Seat) {
+        if let Some(length) = seat.vigil.begin(&self.labour) {
+            let until = WallClock::now() + length;
+            while WallClock::now() < until {
+                // The event loop looks at the network, and comes back at once.
+                yield_now().await;
+                if self.has_mail() || seat.alarms.peek().is_some_and(|alarm| alarm.0.at <= Instant::now()) {
+                    return seat.vigil.found();
+                }
+            }
+            seat.vigil.missed();
+        }
+        let began = seat.vigil.is_kept().then(WallClock::now);
+        match seat.alarms.peek() {
+            None => self.bell.notified().await,
+            Some(Reverse(alarm)) => tokio::select! {
+                () = self.bell.notified() => {}
+                () = sleep_until(alarm.at) => {}
+            },
+        }
+        if let Some(began) = began {
+            seat.vigil.slept(began.elapsed());
+        }
+    }
+
+    fn has_mail(&self) -> bool {
+        let mail = self.lock();
+        mail.closing || !(mail.noted.is_empty() && mail.deliveries.is_empty() && mail.alarms.is_empty())
     }
 
     /// Leads the reactor inside the runtime of the caller and executes every batch of this process there: for warming up, and for tests
@@ -172,6 +207,11 @@ pub(crate) fn deliver(deliveries: Vec<Delivery>) {
 }
 
 impl Seat {
+    /// That of a thread which keeps looking for so long before it sleeps.
+    pub(crate) fn watching(length: Duration) -> Self {
+        Self { vigil: Vigil::new(length), ..Self::default() }
+    }
+
     fn call(&mut self, scheduler: Arc<Scheduler>, now: Instant) {
         // An idle instance beside the one just given work may take a batch too: ask until there is nothing to give.
         loop {

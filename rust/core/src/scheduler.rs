@@ -234,8 +234,8 @@ impl Scheduler {
     fn run(self: &Arc<Self>, state: &mut State, worker: Worker, jobs: Vec<Job>) -> Turn {
         let number = state.order.as_mut().map(Order::start);
         state.busy += 1;
-        let quick = state.pace.is_quick();
-        Turn::Run(Box::new(Run { scheduler: Arc::clone(self), worker, batch: Batch { jobs, number }, quick }))
+        let effort = (!state.pace.is_quick()).then(|| self.home.labour.begin());
+        Turn::Run(Box::new(Run { scheduler: Arc::clone(self), worker, batch: Batch { jobs, number }, effort }))
     }
 
     /// Whether the caller should put it into a reactor's list; false when it stands in one already.

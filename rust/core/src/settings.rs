@@ -1,6 +1,7 @@
 //! How a server is set up, from its start on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::frontend::access::Restrictions;
 use crate::frontend::fields::Forwarding;
@@ -36,6 +37,8 @@ pub struct Settings {
     pub grpc_tls: Option<Tls>,
     /// Network threads; 0 chooses one for every two cores.
     pub reactors: usize,
+    /// How long one of them may look for more to do before it sleeps, where that saves waking it up; zero is not at all.
+    pub busy_poll: Duration,
     /// Largest body of a REST request, in bytes.
     pub http_max_input_bytes: usize,
     /// Whether the server counts as ready only when all its models are.

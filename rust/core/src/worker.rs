@@ -16,6 +16,7 @@ use crate::request::Response;
 use crate::scheduler::{Scheduler, Turn};
 use crate::statistics::{Failure, Spent};
 use crate::trace::{Activity, Event};
+use crate::vigil::Effort;
 
 /// An instance, and the way to its thread once it has one.
 pub(crate) struct Worker {
@@ -71,14 +72,14 @@ pub(crate) struct Run {
     pub(crate) scheduler: Arc<Scheduler>,
     pub(crate) worker: Worker,
     pub(crate) batch: Batch,
-    /// Whether it is expected to be done sooner than another thread would wake up.
-    pub(crate) quick: bool,
+    /// What it counts for while it lasts; nothing when it is expected to be done sooner than another thread would wake up.
+    pub(crate) effort: Option<Effort>,
 }
 
 impl Run {
     /// Whether it may be executed on the thread that has it, without holding up much.
     pub(crate) fn is_quick(&self) -> bool {
-        self.quick && self.is_local()
+        self.effort.is_none() && self.is_local()
     }
 
     /// Whether it can be executed on the thread that has it.

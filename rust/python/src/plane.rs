@@ -35,7 +35,7 @@ pub(crate) struct PyPlane(Arc<Plane>);
 impl PyPlane {
     #[new]
     #[pyo3(signature = (control, *, name, version, http, grpc, metrics, reuse_http_port = false,
-        reuse_grpc_port = false, grpc_settings = None, reactors = 0, http_max_input_bytes = 67_108_864, strict_readiness = true,
+        reuse_grpc_port = false, grpc_settings = None, reactors = 0, busy_poll_us = 0, http_max_input_bytes = 67_108_864, strict_readiness = true,
         client_shm = false, cache_bytes = 0, rate_limits = None, observe = None))]
     #[allow(clippy::too_many_arguments, clippy::fn_params_excessive_bools)] // the keywords of a constructor
     fn new(
@@ -49,6 +49,7 @@ impl PyPlane {
         reuse_grpc_port: bool,
         grpc_settings: Option<GrpcSettings>,
         reactors: usize,
+        busy_poll_us: u64,
         http_max_input_bytes: usize,
         strict_readiness: bool,
         client_shm: bool,
@@ -68,6 +69,7 @@ impl PyPlane {
             reuse_http_port,
             reuse_grpc_port,
             reactors,
+            busy_poll: Duration::from_micros(busy_poll_us),
             http_max_input_bytes,
             strict_readiness,
             client_shm,

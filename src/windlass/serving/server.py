@@ -55,7 +55,8 @@ class ServerSettings:
     shared memory. ``cache_bytes`` of answers are kept for models with a ``response_cache``. With ``rate_limit``
     instances wait for the resources that the ``rate_limiter`` of their group names; there is as much of each as
     ``resource_limits`` say, or, when they say nothing, as the most demanding instance needs. A door without an address
-    of its own is at ``host``.
+    of its own is at ``host``. A network thread looks for more to do for ``busy_poll_us`` before it sleeps, where that
+    saves waking it up.
 
     ``trace_config``, ``metrics_config``, ``http_restricted_api`` and ``grpc_restricted_protocol`` hold texts as the
     command line takes them: ``"level=TIMESTAMPS"``, ``"health,metadata:key=value"``.
@@ -85,6 +86,7 @@ class ServerSettings:
     resource_limits: tuple[ResourceLimit, ...] = ()
     http_max_input_bytes: int = 64 << 20
     reactors: int = 0
+    busy_poll_us: int = 100
     load_threads: int = 4
     load_retries: int = 0
     server_id: str = "windlass"
@@ -172,6 +174,7 @@ class Server:
                 reuse_grpc_port=settings.reuse_grpc_port,
                 grpc_settings=settings.grpc,
                 reactors=settings.reactors,
+                busy_poll_us=settings.busy_poll_us,
                 http_max_input_bytes=settings.http_max_input_bytes,
                 strict_readiness=settings.strict_readiness,
                 client_shm=settings.client_shm,

@@ -54,6 +54,7 @@ impl Site {
             grpc: free.clone(),
             metrics: free,
             reactors: 1,
+            busy_poll: Duration::from_micros(100),
             http_max_input_bytes: LIMIT,
             strict_readiness: true,
             client_shm: true,

@@ -17,6 +17,14 @@ OPTIONS = (
         show_default="one for two cores",
         help="Network threads, for REST and gRPC together.",
     ),
+    option(
+        "--busy-poll-us",
+        type=click.IntRange(min=0, max=1000),
+        default=100,
+        metavar="US",
+        help="How long a network thread looks for the next request before it sleeps, while requests follow one another "
+        "as closely as that and no model needs the core: waking up takes longer. 0 never looks.",
+    ),
     BooleanOption("--strict-readiness", default=True, help="Ready only when every model is."),
     BooleanOption(
         "--allow-client-shm",
@@ -43,6 +51,7 @@ def settings(values: Values) -> Settings:
         "server_id": values["server_id"],
         "host": values["host"],
         "reactors": threads,
+        "busy_poll_us": values["busy_poll_us"],
         "strict_readiness": values["strict_readiness"],
         "client_shm": values["allow_client_shm"],
         "exit_timeout_s": values["exit_timeout_secs"],
