@@ -1,40 +1,13 @@
 """What the features cost: processes of models, ensembles, the cache, traces, streams, shared memory."""
 
-import re
 import statistics
-import struct
-import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks import load, models, peers
-
-STREAM = """import numpy as np
-import triton_python_backend_utils as pb_utils
-
-
-class TritonPythonModel:
-    def execute(self, requests):
-        for request in requests:
-            sender = request.get_response_sender()
-            count = int(pb_utils.get_input_tensor_by_name(request, "COUNT").as_numpy()[0])
-            for index in range(count):
-                value = pb_utils.Tensor("VALUE", np.array([index], np.int32))
-                sender.send(pb_utils.InferenceResponse([value]))
-            sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
-        return None
-"""
-
-STREAM_CONFIG = """backend: "python"
-input { name: "COUNT" data_type: TYPE_INT32 dims: 1 }
-output { name: "VALUE" data_type: TYPE_INT32 dims: 1 }
-model_transaction_policy { decoupled: true }
-instance_group { kind: KIND_CPU }
-"""
+from benchmarks import load, models, peers, streams
 
 IN_PROCESS = 'parameters { key: "isolated" value { string_value: "false" } }\n'
 
@@ -66,12 +39,11 @@ SERVED: dict[tuple[str, ...], dict[str, str]] = {
         "one, traces on, none followed": "one"
     },
 }
-RESPONSES = 20_000
 
 
 def measure(seconds: float, rounds: int) -> list[dict[str, Any]]:
     """Measure every feature against what it is compared with, in turns."""
-    return [*_requests(seconds, rounds), *_streams(rounds), *_shared_memory(seconds, rounds)]
+    return [*_requests(seconds, rounds), *streams.measure(rounds), *_shared_memory(seconds, rounds)]
 
 
 def _requests(seconds: float, rounds: int) -> list[dict[str, Any]]:
@@ -80,11 +52,11 @@ def _requests(seconds: float, rounds: int) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         repository = Path(folder)
         config = models.TINY_CONFIG
-        _write(repository, "isolated", models.TINY, config)
+        models.write(repository, "isolated", models.TINY, config)
         for name in ("one", "first", "second", "third"):
-            _write(repository, name, models.TINY, config + IN_PROCESS)
-        _write(repository, "cached", models.TINY, config + "response_cache { enable: true }\n")
-        _write(repository, "ensemble", "", ENSEMBLE)
+            models.write(repository, name, models.TINY, config + IN_PROCESS)
+        models.write(repository, "cached", models.TINY, config + "response_cache { enable: true }\n")
+        models.write(repository, "ensemble", "", ENSEMBLE)
         for _ in range(rounds):
             for server_options, served in SERVED.items():
                 with peers.running("windlass", repository, *server_options) as server:
@@ -105,61 +77,6 @@ def _requests(seconds: float, rounds: int) -> list[dict[str, Any]]:
     ]
 
 
-def _write(repository: Path, name: str, source: str, config: str) -> None:
-    version = repository / name / "1"
-    version.mkdir(parents=True)
-    if source:
-        (version / "model.py").write_text(source)
-    (repository / name / "config.pbtxt").write_text(config)
-
-
-def _streams(rounds: int) -> list[dict[str, Any]]:
-    """Responses a second of a decoupled model over one gRPC stream.
-
-    The client is h2load, which does not look into them: one in Python takes fewer than either server gives.
-    """
-    rates: dict[str, list[float]] = {"windlass": [], "windlass-in-process": [], "triton": []}
-    with tempfile.TemporaryDirectory() as folder:
-        repository = Path(folder) / "models"
-        _write(repository, "stream", STREAM, STREAM_CONFIG)
-        question = Path(folder) / "question"
-        question.write_bytes(_question())
-        for _ in range(rounds):
-            for peer, measured in rates.items():
-                with peers.running(peer, repository) as server:
-                    # The first time warms up.
-                    measured.append([_listen(server.grpc, question) for _ in range(2)][-1])
-    return [
-        {"section": "features", "what": f"stream of {peer}", "rate": statistics.median(measured)}
-        for peer, measured in rates.items()
-    ]
-
-
-def _question() -> bytes:
-    """What is sent over the stream: one request, behind its length."""
-    from tritonclient.grpc import service_pb2
-
-    request = service_pb2.ModelInferRequest(model_name="stream")
-    request.inputs.add(name="COUNT", datatype="INT32", shape=[1])
-    request.raw_input_contents.append(np.array([RESPONSES], np.int32).tobytes())
-    message = request.SerializeToString()
-    return struct.pack(">BI", 0, len(message)) + message
-
-
-def _listen(port: int, question: Path) -> float:
-    """Ask for many responses; returns how many came in a second."""
-    url = f"http://127.0.0.1:{port}/inference.GRPCInferenceService/ModelStreamInfer"
-    command = ["h2load", "-n1", "-c1", "-m1", "-d", str(question)]
-    command += ["-H", "content-type: application/grpc", "-H", "te: trailers", url]
-    begun = time.perf_counter()
-    out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    took = time.perf_counter() - begun
-    received = re.search(r"\((\d+)\) data$", out, re.MULTILINE)
-    if not received or int(received[1]) < 30 * RESPONSES:
-        raise SystemExit(f"error: the stream of port {port} ended early:\n{out}")
-    return RESPONSES / took
-
-
 def _shared_memory(seconds: float, rounds: int) -> list[dict[str, Any]]:
     """Round trips with a 602 KB tensor that lies in shared memory, at one connection."""
     from tritonclient import http
@@ -176,7 +93,7 @@ def _shared_memory(seconds: float, rounds: int) -> list[dict[str, Any]]:
     for name, config in (("isolated", ""), ("in process", f'backend: "python"\n{IN_PROCESS}')):
         times = []
         with tempfile.TemporaryDirectory() as folder:
-            _write(Path(folder), "image", MODEL, config)
+            models.write(Path(folder), "image", MODEL, config)
             with peers.running("windlass", Path(folder), "--allow-client-shm=true") as server:
                 region = shared_memory.create_shared_memory_region("image", "/windlass_benchmark", image.nbytes)
                 try:
@@ -213,14 +130,12 @@ def goals(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
          of("cached", 1, "p50_us") / of("one", 1, "p50_us")),
         ("traces on, none followed, against off: CPU per request, 64 connections", "<=", 1.03,
          of("one, traces on, none followed", 64, "cpu_s") / of("one", 64, "cpu_s")),
-        ("one gRPC stream: responses per second against Triton", ">=", 3.0,
-         of("stream of windlass", None, "rate") / of("stream of triton", None, "rate")),
         ("602 KB through shared memory, in process: microseconds of a round trip", "<=", 100.0,
          of("602 KB through shared memory, in process", 1, "p50_us")),
         ("602 KB through shared memory, isolated: microseconds of a round trip", "<=", 100.0,
          of("602 KB through shared memory, isolated", 1, "p50_us")),
     ]  # fmt: skip
-    return [
+    found = [
         {
             "goal": text,
             "wanted": f"{sign} {limit:g}",
@@ -229,3 +144,4 @@ def goals(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         }
         for text, sign, limit, found in checks
     ]
+    return [*found, *streams.goals(rows)]

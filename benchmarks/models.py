@@ -46,3 +46,12 @@ def write_tiny(folder: Path, *, function: bool = False) -> Path:
         (folder / "function" / "1").mkdir(parents=True)
         (folder / "function" / "1" / "model.py").write_text(FUNCTION)
     return folder
+
+
+def write(repository: Path, name: str, source: str, config: str) -> None:
+    """Write a model of that name; one without a source is made of others."""
+    version = repository / name / "1"
+    version.mkdir(parents=True)
+    if source:
+        (version / "model.py").write_text(source)
+    (repository / name / "config.pbtxt").write_text(config)
