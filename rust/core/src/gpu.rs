@@ -22,6 +22,9 @@ pub trait Gpus: Debug + Send + Sync {
     /// Why the driver does not, in its own words.
     fn open(&self, handle: &Handle, device: usize) -> Result<Box<dyn DeviceMemory>, String>;
 
+    /// The name of a GPU, the same for ever and everywhere: `GPU-` and so on.
+    fn uuid(&self, device: usize) -> Option<String>;
+
     /// What all of them do now. What one does not tell is missing.
     fn readings(&self) -> Vec<Reading>;
 }
@@ -29,7 +32,7 @@ pub trait Gpus: Debug + Send + Sync {
 /// What a GPU does.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reading {
-    /// Its name for ever: `GPU-` and so on.
+    /// Its name.
     pub uuid: String,
     /// How much of the time it worked lately: 0 to 1.
     pub utilization: Option<f64>,

@@ -1,5 +1,6 @@
 //! A histogram with fixed upper bounds.
 
+use std::ops::AddAssign;
 use std::sync::Arc;
 
 /// How often a value fell under each of some bounds.
@@ -24,6 +25,14 @@ impl Histogram {
         let place = self.bounds.partition_point(|&bound| bound < value);
         self.counts[place] += 1;
         self.sum += value;
+    }
+}
+
+impl AddAssign<&Histogram> for Histogram {
+    /// Adds what another one has seen, which has the same bounds.
+    fn add_assign(&mut self, other: &Histogram) {
+        self.counts.iter_mut().zip(&other.counts).for_each(|(mine, others)| *mine += others);
+        self.sum += other.sum;
     }
 }
 

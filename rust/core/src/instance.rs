@@ -33,6 +33,8 @@ pub struct Job {
     pub(crate) reply: Option<Reply>,
     /// Tells whether the client still waits, once the responder was taken.
     pub(crate) watch: Option<Cancellation>,
+    /// Where that is counted.
+    pub(crate) place: Option<usize>,
     /// Whether the client was gone when its execution began.
     pub(crate) was_abandoned: bool,
     /// The responder of an earlier execution, of a request that is executed once more.
@@ -182,6 +184,11 @@ pub trait Instance: Send {
     /// Its name: `<group>_<index>`.
     fn name(&self) -> &str;
 
+    /// The name of the GPU it is on, where it is on one.
+    fn gpu(&self) -> Option<&str> {
+        None
+    }
+
     /// Executes one batch: requests that may be joined, in the order in which they will be answered. Must return one outcome per
     /// request. A panic fails the batch and nothing else.
     fn execute(&mut self, jobs: &mut [Job]) -> Execution;
@@ -202,6 +209,11 @@ pub type Watch = Box<dyn Fn() -> Option<Error> + Send + Sync>;
 pub trait RemoteInstance: Send + Sync {
     /// Its name: `<group>_<index>`.
     fn name(&self) -> &str;
+
+    /// The name of the GPU it is on, where it is on one.
+    fn gpu(&self) -> Option<&str> {
+        None
+    }
 
     /// Takes a batch to execute. Must not block. The next comes only after this one is complete. One that is not `for` the life in which it
     /// would be executed is to be failed.
@@ -241,6 +253,13 @@ impl Executor {
         match self {
             Self::Local(instance) => instance.name(),
             Self::Remote(instance) => instance.name(),
+        }
+    }
+
+    pub(crate) fn gpu(&self) -> Option<&str> {
+        match self {
+            Self::Local(instance) => instance.gpu(),
+            Self::Remote(instance) => instance.gpu(),
         }
     }
 

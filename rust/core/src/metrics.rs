@@ -54,10 +54,11 @@ pub(crate) struct Metrics {
     pub(crate) families: Families,
 }
 
-/// A version as it was when the page was asked for.
+/// What a version did until the page was asked for: on one GPU, or all else.
 struct Read<'a> {
     labels: String,
     model: &'a Model,
+    on_gpu: bool,
     totals: Totals,
 }
 
@@ -74,7 +75,7 @@ impl Metrics {
 
     /// The page for these versions.
     pub(crate) fn page(&self, models: &[Arc<Model>]) -> String {
-        let read: Vec<Read<'_>> = models.iter().map(|model| Read::new(model)).collect();
+        let read: Vec<Read<'_>> = models.iter().flat_map(|model| Read::all(model)).collect();
         let mut page = String::with_capacity(1024 + read.len() * 4096);
         self.write_series(&mut page, &read);
         head(&mut page, FAILURE, FAILURE_HELP, "counter");
@@ -125,7 +126,7 @@ impl Metrics {
         let now = Instant::now();
         for row in SUMMARIES {
             head(page, row.name, row.help, "summary");
-            for Read { labels, model, totals } in read {
+            for Read { labels, model, totals, .. } in read {
                 if row.cached.is_some_and(|cached| cached != model.is_cached()) {
                     continue;
                 }
@@ -143,21 +144,29 @@ impl Metrics {
 }
 
 impl<'a> Read<'a> {
-    fn new(model: &'a Model) -> Self {
-        Self { labels: labels(model), model, totals: model.statistics.lock().clone() }
+    fn all(model: &'a Model) -> impl Iterator<Item = Self> {
+        model.statistics.parts().map(move |(gpu, totals)| Self {
+            labels: labels(model, gpu),
+            model,
+            on_gpu: gpu.is_some(),
+            totals: totals.clone(),
+        })
     }
 }
 
 fn write<'a>(page: &mut String, series: &Series, read: impl Iterator<Item = &'a Read<'a>>) {
     head(page, series.name, series.help, series.kind);
-    for Read { labels, model, totals } in read {
+    for Read { labels, model, totals, .. } in read.filter(|read| !read.on_gpu || series.is_of_instances()) {
         let _ = writeln!(page, "{}{{{labels}}} {}", series.name, (series.value)(model, totals));
     }
 }
 
-/// Whose a metric is: the version, and the tags of its configuration.
-fn labels(model: &Model) -> String {
+/// Whose a metric is: the version, the GPU, and the tags of its configuration.
+fn labels(model: &Model, gpu: Option<&str>) -> String {
     let mut labels = format!("model=\"{}\",version=\"{}\"", escaped(&model.spec.model), model.spec.version);
+    if let Some(uuid) = gpu {
+        let _ = write!(labels, ",gpu_uuid=\"{}\"", escaped(uuid));
+    }
     let mut tags: Vec<_> = model.spec.config.metric_tags.iter().collect();
     tags.sort();
     for (tag, value) in tags {

@@ -72,7 +72,7 @@ impl Model {
         home: &Arc<Reactor>,
         limiter: Option<&Arc<RateLimiter>>,
     ) -> Self {
-        let statistics = Arc::new(Statistics::default());
+        let statistics = Arc::new(Statistics::on_gpus(instances.iter().filter_map(Executor::gpu)));
         let remote = |executor: &Executor| match executor {
             Executor::Remote(instance) => Some(Arc::clone(instance)),
             Executor::Local(_) => None,
@@ -89,7 +89,8 @@ impl Model {
         };
         let worker = |(number, instance): (usize, Executor)| {
             let stake = limiter.and_then(|limiter| limiter.stake(&spec.config, instance.name()));
-            Worker::new(number, instance, stake)
+            let place = statistics.place(instance.gpu());
+            Worker::new(number, instance, stake, place)
         };
         let workers = instances.into_iter().enumerate().map(worker).collect();
         let scheduler = Arc::new(Scheduler::new(&spec, line, Arc::clone(&statistics), Arc::clone(home), workers));
@@ -139,12 +140,12 @@ impl Model {
     /// The version, keeping besides its totals what the metrics page wants.
     #[must_use]
     pub fn with_metrics(self, settings: &MetricSettings) -> Self {
-        let mut totals = self.statistics.lock();
-        totals.summaries = settings.summaries.then(|| Box::new(Summaries::new()));
-        if settings.histograms && self.spec.decoupled {
-            totals.first_response = Some(Histogram::new(&self.first_response_bounds()));
+        for (_, mut totals) in self.statistics.parts() {
+            totals.summaries = settings.summaries.then(|| Box::new(Summaries::new()));
+            if settings.histograms && self.spec.decoupled {
+                totals.first_response = Some(Histogram::new(&self.first_response_bounds()));
+            }
         }
-        drop(totals);
         self
     }
 
@@ -242,6 +243,7 @@ impl Model {
             likeness,
             arrived,
             started: None,
+            place: None,
             reply,
             watch: None,
             was_abandoned: false,

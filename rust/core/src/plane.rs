@@ -299,7 +299,7 @@ impl Plane {
             return Err(Error::invalid(format!("requested model version is not available for model '{name}'")));
         }
         let read = |model: Arc<Model>| {
-            let totals = model.statistics.lock().clone();
+            let totals = model.statistics.whole();
             (model, totals)
         };
         Ok(chosen.into_iter().map(read).collect())
@@ -313,6 +313,12 @@ impl Plane {
     /// The metrics page.
     pub fn metrics(&self) -> String {
         self.metrics.page(&self.catalog.ready())
+    }
+
+    /// The name of a GPU that a model's instance is on, where the metrics tell of GPUs. Waits for their driver.
+    pub fn gpu_uuid(&self, device: usize) -> Option<String> {
+        let wanted = self.settings.metrics.is_some() && self.settings.metrics_page.gpus.is_some();
+        self.settings.gpus.as_ref().filter(|_| wanted)?.uuid(device)
     }
 
     /// The server, as model code in its own process sees it.

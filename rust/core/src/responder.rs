@@ -27,6 +27,8 @@ pub struct Responder {
     rows: usize,
     arrived: Instant,
     started: Instant,
+    /// Where its execution is counted.
+    place: Option<usize>,
     /// When the answer before this one was given.
     before: Instant,
     given: usize,
@@ -48,6 +50,7 @@ impl Responder {
             rows: job.rows,
             arrived: job.arrived.into_std(),
             started,
+            place: job.place,
             before: started,
             given: 0,
             failed: false,
@@ -69,7 +72,7 @@ impl Responder {
         self.failed |= failed;
         let cancelled = self.reply.is_abandoned();
         {
-            let mut totals = self.scheduler.statistics.lock();
+            let mut totals = self.scheduler.statistics.at(self.place);
             totals.responded(self.given, now - self.before, result.is_none(), failed, cancelled);
             if self.given == 0 {
                 totals.began(now - self.arrived);
@@ -120,7 +123,7 @@ impl Responder {
             trace.executed(self.started, timing, now);
             trace.leave(self.failed);
         }
-        let mut totals = self.scheduler.statistics.lock();
+        let mut totals = self.scheduler.statistics.at(self.place);
         if self.reply.is_abandoned() {
             totals.failed(Failure::Cancelled, whole);
         } else if self.failed {

@@ -24,6 +24,13 @@ impl Total {
     }
 }
 
+impl AddAssign for Total {
+    fn add_assign(&mut self, other: Self) {
+        self.count += other.count;
+        self.ns += other.ns;
+    }
+}
+
 /// Why a request failed, as the metrics label it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
@@ -101,6 +108,17 @@ pub struct ResponseTotals {
     pub cancel: Total,
 }
 
+impl AddAssign for ResponseTotals {
+    fn add_assign(&mut self, other: Self) {
+        self.infer += other.infer;
+        self.output += other.output;
+        self.success += other.success;
+        self.fail += other.fail;
+        self.empty += other.empty;
+        self.cancel += other.cancel;
+    }
+}
+
 /// Places of answers that are told apart; all behind the last count as the last.
 const MAX_RESPONSES: usize = 4096;
 
@@ -113,6 +131,14 @@ pub struct BatchTotals {
     pub infer: Total,
     /// Taking its outputs apart.
     pub output: Total,
+}
+
+impl AddAssign for BatchTotals {
+    fn add_assign(&mut self, other: Self) {
+        self.input += other.input;
+        self.infer += other.infer;
+        self.output += other.output;
+    }
 }
 
 /// Upper bounds in seconds: 100 microseconds to 10 seconds, three to a decade.
@@ -327,13 +353,116 @@ impl Totals {
     }
 }
 
-/// The totals of one version, shared by whoever executes it and whoever asks.
+impl AddAssign<&Totals> for Totals {
+    /// Adds what other instances of the same version did, but for the quantiles, which are not to be added.
+    fn add_assign(&mut self, other: &Totals) {
+        self.last_inference_ms = self.last_inference_ms.max(other.last_inference_ms);
+        self.inference_count += other.inference_count;
+        self.execution_count += other.execution_count;
+        self.success += other.success;
+        self.fail += other.fail;
+        self.queue += other.queue;
+        self.compute_input += other.compute_input;
+        self.compute_infer += other.compute_infer;
+        self.compute_output += other.compute_output;
+        self.cache_hit += other.cache_hit;
+        self.cache_miss += other.cache_miss;
+        for (rows, batches) in &other.batches {
+            *self.batches.entry(*rows).or_default() += *batches;
+        }
+        self.responses.resize(self.responses.len().max(other.responses.len()), ResponseTotals::default());
+        self.responses.iter_mut().zip(&other.responses).for_each(|(mine, others)| *mine += *others);
+        self.failures.iter_mut().zip(other.failures).for_each(|(mine, others)| *mine += others);
+        self.latency += &other.latency;
+        self.queue_time += &other.queue_time;
+        self.compute_time += &other.compute_time;
+        self.batch_size += &other.batch_size;
+        if let (Some(mine), Some(others)) = (&mut self.first_response, &other.first_response) {
+            *mine += others;
+        }
+    }
+}
+
+/// The totals of one version, shared by whoever executes it and whoever asks: those of its instances on each GPU, and all others.
 #[derive(Debug, Default)]
-pub struct Statistics(Mutex<Totals>);
+pub struct Statistics {
+    others: Mutex<Totals>,
+    gpus: Vec<(String, Mutex<Totals>)>,
+}
 
 impl Statistics {
-    /// The totals, to add to or to read; hold them shortly and never across an await.
+    /// Nothing yet, of instances on GPUs with these names.
+    pub(crate) fn on_gpus<'a>(uuids: impl Iterator<Item = &'a str>) -> Self {
+        let mut gpus: Vec<(String, Mutex<Totals>)> = Vec::new();
+        for uuid in uuids {
+            if gpus.iter().all(|(known, _)| known != uuid) {
+                gpus.push((uuid.to_owned(), Mutex::default()));
+            }
+        }
+        Self { others: Mutex::default(), gpus }
+    }
+
+    /// The place of what an instance on that GPU does.
+    pub(crate) fn place(&self, uuid: Option<&str>) -> Option<usize> {
+        self.gpus.iter().position(|(known, _)| Some(known.as_str()) == uuid)
+    }
+
+    /// The totals of what no instance on a GPU did, to add to or to read; hold them shortly and never across an await.
     pub fn lock(&self) -> MutexGuard<'_, Totals> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.at(None)
+    }
+
+    /// The totals at a place; the same holds.
+    pub(crate) fn at(&self, place: Option<usize>) -> MutexGuard<'_, Totals> {
+        let totals = place.and_then(|place| self.gpus.get(place)).map_or(&self.others, |(_, totals)| totals);
+        totals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything, but for quantiles where there are several places.
+    pub fn whole(&self) -> Totals {
+        let mut whole = self.lock().clone();
+        for place in 0..self.gpus.len() {
+            whole += &*self.at(Some(place));
+        }
+        whole
+    }
+
+    /// The totals of all places: first those of no GPU.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = (Option<&str>, MutexGuard<'_, Totals>)> {
+        let gpus = self.gpus.iter().enumerate().map(|(place, (uuid, _))| (Some(uuid.as_str()), self.at(Some(place))));
+        std::iter::once_with(|| (None, self.lock())).chain(gpus)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn the_whole_is_the_sum_of_its_parts() {
+        let statistics = Statistics::on_gpus(["GPU-a", "GPU-b", "GPU-a"].into_iter());
+        assert_eq!(["GPU-a", "GPU-b", "GPU-c"].map(|uuid| statistics.place(Some(uuid))), [Some(0), Some(1), None]);
+        assert_eq!(statistics.place(None), None);
+        for (place, rows) in [(None, 1), (Some(0), 2), (Some(1), 2)] {
+            let mut totals = statistics.at(place);
+            totals.executed(rows, Timing::default());
+            totals.succeeded(rows, 3 * MS, MS, Timing::default());
+            totals.failed(Failure::Backend, MS);
+            totals.responded(rows, MS, false, false, false);
+        }
+
+        let whole = statistics.whole();
+
+        assert_eq!((whole.inference_count, whole.execution_count, whole.failures), (5, 3, [0, 0, 3, 0]));
+        assert_eq!(whole.success, Total { count: 3, ns: 9_000_000 });
+        let batches: Vec<_> = whole.batches.iter().map(|(rows, batches)| (*rows, batches.infer.count)).collect();
+        assert_eq!(batches, [(1, 1), (2, 2)]);
+        let responses: Vec<_> = whole.responses.iter().map(|responses| responses.success.count).collect();
+        assert_eq!(responses, [0, 1, 2]);
+        assert_eq!(whole.latency.counts.iter().sum::<u64>(), 3);
+        let parts: Vec<_> = statistics.parts().map(|(uuid, totals)| (uuid, totals.inference_count)).collect();
+        assert_eq!(parts, [(None, 1), (Some("GPU-a"), 2), (Some("GPU-b"), 2)]);
     }
 }

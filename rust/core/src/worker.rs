@@ -27,13 +27,15 @@ pub(crate) struct Worker {
     panics: u64,
     /// Its part in resources that are limited, if it needs any.
     stake: Option<Stake>,
+    /// Where what it does is counted.
+    place: Option<usize>,
     /// The thread ends when this is dropped. Most instances of a repository are never asked: theirs is started with the first batch.
     lane: Option<Sender<Box<Run>>>,
 }
 
 impl Worker {
-    pub(crate) fn new(number: usize, executor: Executor, stake: Option<Stake>) -> Self {
-        Self { executor, number, panics: 0, stake, lane: None }
+    pub(crate) fn new(number: usize, executor: Executor, stake: Option<Stake>, place: Option<usize>) -> Self {
+        Self { executor, number, panics: 0, stake, place, lane: None }
     }
 
     pub(crate) fn stake(&self) -> Option<&Stake> {
@@ -105,6 +107,7 @@ impl Run {
         let now = Instant::now();
         for job in &mut self.batch.jobs {
             job.started = Some(now);
+            job.place = self.worker.place;
             job.was_abandoned = job.is_abandoned();
             if let Some(trace) = &job.request.trace {
                 trace.tensors(Activity::BackendInput, &job.request.inputs);
@@ -114,7 +117,8 @@ impl Run {
     }
 
     fn complete(self, execution: Execution, started: Instant, took: Duration) -> (Vec<Delivery>, Turn) {
-        let (deliveries, again) = settle_accounts(&self.scheduler, self.batch.jobs, execution, started);
+        let (deliveries, again) =
+            settle_accounts(&self.scheduler, self.batch.jobs, execution, started, self.worker.place);
         // Whoever goes on for a client that was gone before has had its time to see that.
         let (gone, again) = again.into_iter().partition(|job| job.was_abandoned);
         self.scheduler.give_up(gone);
@@ -240,12 +244,13 @@ fn settle_accounts(
     jobs: Vec<Job>,
     execution: Execution,
     started: Instant,
+    place: Option<usize>,
 ) -> (Vec<Delivery>, Vec<Job>) {
     let Execution { outcomes, timing } = execution;
     let done = Instant::now();
     let mut deliveries = Vec::with_capacity(jobs.len());
     let (mut again, mut kept) = (Vec::new(), Vec::new());
-    let mut totals = scheduler.statistics.lock();
+    let mut totals = scheduler.statistics.at(place);
     // One that failed before the model had it was no execution.
     if !timing.infer.is_zero() || outcomes.iter().any(|outcome| !matches!(outcome, Outcome::Failed(_))) {
         totals.executed(jobs.iter().map(|job| job.rows).sum(), timing);

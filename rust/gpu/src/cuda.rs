@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // foreign functions are called: every call says why what it is given is right
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::fmt::Write as _;
 use std::mem::ManuallyDrop;
 use std::ptr;
 use std::sync::Arc;
@@ -50,6 +51,7 @@ functions! {
     error_name = b"cuGetErrorName" (Outcome, *mut *const c_char);
     device_count = b"cuDeviceGetCount" (*mut c_int);
     device = b"cuDeviceGet" (*mut Device, c_int);
+    uuid = b"cuDeviceGetUuid" (*mut [u8; 16], Device);
     retain_context = b"cuDevicePrimaryCtxRetain" (*mut Context, Device);
     release_context = b"cuDevicePrimaryCtxRelease_v2" (Device);
     push_context = b"cuCtxPushCurrent_v2" (Context);
@@ -108,6 +110,31 @@ impl Cuda {
         Ok(lent)
     }
 
+    /// The name of a GPU, as NVML has it: a whole GPU's, also where the process is given a part.
+    ///
+    /// # Errors
+    /// What the driver says.
+    pub(crate) fn uuid(&self, number: usize) -> Result<String, String> {
+        let device = self.device(number)?;
+        let mut uuid = [0; 16];
+        // SAFETY: there is room for the sixteen bytes.
+        self.check("cuDeviceGetUuid", unsafe { (self.functions.uuid)(&raw mut uuid, device) })?;
+        let mut name = "GPU".to_owned();
+        for (place, byte) in uuid.iter().enumerate() {
+            let dash = if [0, 4, 6, 8, 10].contains(&place) { "-" } else { "" };
+            let _ = write!(name, "{dash}{byte:02x}");
+        }
+        Ok(name)
+    }
+
+    fn device(&self, number: usize) -> Result<Device, String> {
+        let number = c_int::try_from(number).map_err(|error| error.to_string())?;
+        let mut device = 0;
+        // SAFETY: the device has a place of its own.
+        self.check("cuDeviceGet", unsafe { (self.functions.device)(&raw mut device, number) })?;
+        Ok(device)
+    }
+
     /// Fails with the driver's own name for what went wrong.
     fn check(&self, call: &str, outcome: Outcome) -> Result<(), String> {
         if outcome == 0 {
@@ -134,14 +161,11 @@ struct Primary {
 
 impl Primary {
     fn of(cuda: &Arc<Cuda>, number: usize) -> Result<Self, String> {
-        let number = c_int::try_from(number).map_err(|error| error.to_string())?;
-        let (mut device, mut context) = (0, ptr::null_mut());
-        // SAFETY: device and context have places of their own.
-        unsafe {
-            cuda.check("cuDeviceGet", (cuda.functions.device)(&raw mut device, number))?;
-            let retained = (cuda.functions.retain_context)(&raw mut context, device);
-            cuda.check("cuDevicePrimaryCtxRetain", retained)?;
-        }
+        let device = cuda.device(number)?;
+        let mut context = ptr::null_mut();
+        // SAFETY: the context has a place of its own.
+        let retained = unsafe { (cuda.functions.retain_context)(&raw mut context, device) };
+        cuda.check("cuDevicePrimaryCtxRetain", retained)?;
         Ok(Self { cuda: Arc::clone(cuda), device, context })
     }
 

@@ -60,6 +60,10 @@ impl Gpus for Driver {
         Ok(Box::new(cuda.lend(handle, device)?))
     }
 
+    fn uuid(&self, device: usize) -> Option<String> {
+        self.cuda()?.uuid(device).ok()
+    }
+
     fn readings(&self) -> Vec<Reading> {
         self.meter().map_or_else(Vec::new, |meter| meter.readings(&self.tell))
     }

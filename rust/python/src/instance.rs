@@ -24,6 +24,7 @@ use crate::tensor::to_array;
 /// A Python object with `execute` or `execute_each`.
 pub(crate) struct PythonInstance {
     name: String,
+    gpu: Option<String>,
     object: Py<PyAny>,
     /// The bound method that is called for a batch.
     execute: Py<PyAny>,
@@ -38,11 +39,17 @@ impl PythonInstance {
         let method = if per_request { "execute_each" } else { "execute" };
         Ok(Self {
             name: object.getattr("name")?.extract()?,
+            gpu: None,
             execute: object.getattr(method)?.unbind(),
             object: object.clone().unbind(),
             per_request,
             answers: Arc::new(Answers::new(object.py(), spec)?),
         })
+    }
+
+    /// The same, on the GPU of that name.
+    pub(crate) fn on(self, gpu: Option<String>) -> Self {
+        Self { gpu, ..self }
     }
 
     /// Executes a batch, wherever its requests came from.
@@ -189,6 +196,10 @@ impl Drop for Loan<'_> {
 impl Instance for PythonInstance {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn gpu(&self) -> Option<&str> {
+        self.gpu.as_deref()
     }
 
     fn execute(&mut self, jobs: &mut [Job]) -> Execution {

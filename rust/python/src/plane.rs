@@ -222,11 +222,21 @@ impl PyPlane {
 impl PyPlane {
     /// An instance, in this process or in its own.
     fn executor(&self, instance: &Bound<'_, PyAny>, spec: &Arc<Spec>) -> PyResult<Executor> {
+        let gpu = self.gpu(instance)?;
         let Some(process) = instance.getattr_opt("process")? else {
-            return PythonInstance::wrap(instance, spec).map(|made| Executor::Local(Box::new(made)));
+            return PythonInstance::wrap(instance, spec).map(|made| Executor::Local(Box::new(made.on(gpu))));
         };
         let process = process.cast::<PyProcess>().map_err(PyErr::from)?.get().take()?;
-        self.0.adopt(process, spec).map_err(|error| PyOSError::new_err(error.message))
+        self.0.adopt(process, spec, gpu).map_err(|error| PyOSError::new_err(error.message))
+    }
+
+    /// The name of the GPU that an instance is on, where it is on one.
+    fn gpu(&self, instance: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
+        if instance.getattr("kind")?.extract::<String>()? != "GPU" {
+            return Ok(None);
+        }
+        let device = instance.getattr("device")?.extract()?;
+        Ok(instance.py().detach(|| self.0.gpu_uuid(device)))
     }
 }
 

@@ -42,6 +42,7 @@ const PAUSES: [Duration; 5] = [
 /// An instance that executes in a process of its own.
 pub(crate) struct Link {
     name: String,
+    gpu: Option<String>,
     orders: mpsc::Sender<Order>,
     shared: Arc<Shared>,
 }
@@ -107,7 +108,7 @@ pub(crate) fn link(
         farewell: Mutex::new(FAREWELL),
         abandoned: Arc::default(),
     });
-    let link = Link { name: launch.name.clone(), orders: own_orders.clone(), shared: Arc::clone(&shared) };
+    let link = Link { name: launch.name.clone(), gpu: None, orders: own_orders.clone(), shared: Arc::clone(&shared) };
     let outputs = spec.returned().into_iter().map(|output| output.name).collect();
     let conversation = Conversation {
         launch,
@@ -128,9 +129,20 @@ pub(crate) fn link(
     (link, conversation)
 }
 
+impl Link {
+    /// The same, on the GPU of that name.
+    pub(crate) fn on(self, gpu: Option<String>) -> Self {
+        Self { gpu, ..self }
+    }
+}
+
 impl RemoteInstance for Link {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn gpu(&self) -> Option<&str> {
+        self.gpu.as_deref()
     }
 
     fn start(&self, batch: Commission) {

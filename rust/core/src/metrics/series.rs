@@ -19,6 +19,11 @@ impl Series {
     pub(super) fn is_of_time(&self) -> bool {
         self.name.contains("_duration_us") || self.name.contains("_duration_per_model")
     }
+
+    /// Whether instances do what it counts; all else belongs to the version, wherever its instances are.
+    pub(super) fn is_of_instances(&self) -> bool {
+        self.name.starts_with("nv_inference_") && self.kind == "counter"
+    }
 }
 
 fn microseconds(ns: u64) -> f64 {

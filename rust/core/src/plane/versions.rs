@@ -84,11 +84,11 @@ impl Plane {
         Process::start(launch, self.host(), Arc::clone(&self.control))
     }
 
-    /// Takes over the process of an instance whose model is loaded, to be published.
+    /// Takes over the process of an instance whose model is loaded, to be published, and the name of the GPU it is on.
     ///
     /// # Errors
     /// `UNAVAILABLE` when the network threads do not run: they talk to it.
-    pub fn adopt(&self, process: Process, spec: &Spec) -> Result<Executor> {
+    pub fn adopt(&self, process: Process, spec: &Spec, gpu: Option<String>) -> Result<Executor> {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let crews = running.as_ref().map_or(&[][..], |running| &running.crews);
         let turn = self.adopted.fetch_add(1, Ordering::Relaxed);
@@ -99,7 +99,7 @@ impl Plane {
         let (catalog, tracing) = (Arc::downgrade(&self.catalog), Arc::clone(&self.tracing));
         let (link, conversation) = link(process, spec, catalog, tracing, Arc::clone(&crew.reactor));
         crew.handle().spawn(conversation.run());
-        Ok(Executor::Remote(Arc::new(link)))
+        Ok(Executor::Remote(Arc::new(link.on(gpu))))
     }
 
     /// Notes the state of something that is not in service.

@@ -259,6 +259,7 @@ impl Sequences {
             likeness: None,
             arrived,
             started: None,
+            place: None,
             reply: None,
             watch: None,
             was_abandoned: false,

@@ -235,6 +235,10 @@ impl Gpus for Pair {
         Ok(Box::new(Lent { bytes: Mutex::new((0..handle[0]).collect()), open: Arc::clone(&self.open) }))
     }
 
+    fn uuid(&self, _device: usize) -> Option<String> {
+        None
+    }
+
     fn readings(&self) -> Vec<Reading> {
         Vec::new()
     }

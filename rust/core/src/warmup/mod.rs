@@ -128,6 +128,7 @@ impl Course<'_> {
                 likeness: None,
                 arrived: Instant::now(),
                 started: None,
+                place: None,
                 reply: Some(reply),
                 watch: None,
                 was_abandoned: false,

@@ -44,7 +44,7 @@ fn launch(name: &str, lives: PathBuf) -> Launch {
 fn publish_wild(site: &Site, declared: &Declared, lives: PathBuf) {
     let spec = Arc::new(declared.spec());
     let process = site.plane.process(launch(declared.name, lives)).expect("it starts");
-    let instance = site.plane.adopt(process, &spec).expect("the server listens");
+    let instance = site.plane.adopt(process, &spec, None).expect("the server listens");
     site.plane.publish(spec, vec![instance], Duration::ZERO).expect("it has an instance");
 }
 
