@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,16 @@ WINDLASS = str(Path(sys.executable).with_name("windlass"))
 
 
 def free_ports() -> tuple[int, int, int]:
-    """Three ports that nobody listens on, with room for further replicas behind each."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        first = 20000 + taken.getsockname()[1] % 20000
-    return first, first + 1, first + 2
+    """Three ports that nobody listens on, below those that the system gives to clients."""
+    for first in range(10000 + os.getpid() % 1000 * 20, 30000, 20):
+        with ExitStack() as stack:
+            try:
+                for port in range(first, first + 3):
+                    stack.enter_context(closing(socket.socket())).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return first, first + 1, first + 2
+    raise AssertionError("no port is free")
 
 
 class Project:
@@ -190,13 +196,14 @@ def test_a_secret_reaches_the_model_and_no_file(project, repository):
     assert not [path for path in kept if b"s3cret" in path.read_bytes()]
 
 
-def test_a_port_in_use_is_told_before_anything_starts(project):
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_a_port_in_use_is_told_before_anything_starts(project, which):
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", project.ports[0]))
+        taken.bind(("127.0.0.1", project.ports[which]))
         taken.listen()
         up = project.run("up")
     assert up.returncode == 2
-    assert f"`tried` cannot listen on 127.0.0.1:{project.ports[0]}" in up.stderr
+    assert f"`tried` cannot listen on 127.0.0.1:{project.ports[which]}" in up.stderr
     assert "hint: " in up.stderr
     assert project.run("up").returncode == 0
 

@@ -21,6 +21,8 @@ class Process:
     service: str
     words: tuple[str, ...]
     http_port: int
+    grpc_port: int
+    metrics_port: int
     host: str
     drain_s: float
     startup_s: float
@@ -77,6 +79,8 @@ def _process(release: Release, target: LocalTarget, name: str, services: list[st
         service=", ".join(services),
         words=tuple(command(release, services[0], door) if len(services) == 1 else command_of_all(release, door)),
         http_port=ports[0],
+        grpc_port=ports[1],
+        metrics_port=ports[2],
         host=target.host,
         drain_s=max(value.drain for value in values),
         startup_s=max(value.startup for value in values),

@@ -39,7 +39,7 @@ class LocalProcesses:
         running = {replica.name for replica in self.status()}
         for process in wanted:
             if process.name not in running:
-                _check_port(process)
+                _check_ports(process)
         self._folder.mkdir(parents=True, exist_ok=True)
         (self._folder.parent / ".gitignore").write_text("# What windlass keeps here is no source.\n*\n")
         for path, text in processes.files(release).items():
@@ -215,16 +215,17 @@ def _definition(folder: Path, process: Process) -> dict[str, Any]:
     return json.loads(json.dumps(dataclasses.asdict(dataclasses.replace(process, words=tuple(words)))))  # type: ignore[no-any-return]
 
 
-def _check_port(process: Process) -> None:
-    with socket.socket() as tried:
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            tried.bind((process.host, process.http_port))
-        except OSError as error:
-            hint = "end what listens there (`ss -ltnp` tells), or set another `http_port` under the target"
-            raise TargetError(
-                f"`{process.name}` cannot listen on {process.host}:{process.http_port}", found=error.strerror, hint=hint
-            ) from error
+def _check_ports(process: Process) -> None:
+    ports = {"http_port": process.http_port, "grpc_port": process.grpc_port, "metrics_port": process.metrics_port}
+    for key, port in ports.items():
+        with socket.socket() as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                tried.bind((process.host, port))
+            except OSError as error:
+                hint = f"end what listens there (`ss -ltnp` tells), or set another `{key}` under the target"
+                message = f"`{process.name}` cannot listen on {process.host}:{port}"
+                raise TargetError(message, found=error.strerror, hint=hint) from error
 
 
 def _new_lines(file: Path, read: dict[str, tuple[int, int]], name: str) -> Iterator[str]:
