@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use windlass_core::instance::Outputs;
 use windlass_core::spec::{Spec, TensorSpec};
-use windlass_core::tensor::Tensor;
+use windlass_core::tensor::{Name, Tensor};
 
 use crate::parameters;
 use crate::tensor::from_array;
@@ -18,6 +18,8 @@ pub(crate) struct Answers {
     /// The outputs in the order of the specification, then what the server remembers of sequences.
     returned: Vec<TensorSpec>,
     names: Vec<Py<PyString>>,
+    /// The names of the inputs, which every request brings along.
+    inputs: Vec<(Name, Py<PyString>)>,
     /// What a client that names no outputs asks for.
     pub(crate) all: Py<PyList>,
 }
@@ -25,13 +27,22 @@ pub(crate) struct Answers {
 impl Answers {
     pub(crate) fn new(py: Python<'_>, spec: &Arc<Spec>) -> PyResult<Self> {
         let returned = spec.returned();
+        let inputs = spec.inputs.iter();
+        let inputs = inputs.map(|input| (input.name.clone(), PyString::intern(py, &input.name).unbind()));
         let names: Vec<_> = returned.iter().map(|output| PyString::intern(py, &output.name)).collect();
         Ok(Self {
             spec: Arc::clone(spec),
             returned,
             all: PyList::new(py, &names[..spec.outputs.len()])?.unbind(),
+            inputs: inputs.collect(),
             names: names.into_iter().map(Bound::unbind).collect(),
         })
+    }
+
+    /// The name of an input, for models: made once, except for what the server adds itself.
+    pub(crate) fn input_name<'py>(&self, py: Python<'py>, name: &Name) -> Bound<'py, PyString> {
+        let known = self.inputs.iter().find(|(known, _)| known == name);
+        known.map_or_else(|| PyString::intern(py, name), |(_, known)| known.bind(py).clone())
     }
 
     /// Reads a mapping of names to arrays, which has to have every output.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use pyo3::exceptions::{PyBaseException, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString};
+use pyo3::types::{PyDict, PyList};
 use windlass_core::batch::{Joined, join};
 use windlass_core::error::{Error, Result};
 use windlass_core::host::Task;
@@ -77,7 +77,7 @@ impl PythonInstance {
             let given = PyDict::new(py);
             let fail = |exception: PyErr| from_exception(py, &exception);
             for tensor in inputs {
-                let name = PyString::intern(py, &tensor.name);
+                let name = self.answers.input_name(py, &tensor.name);
                 to_array(py, tensor).and_then(|array| given.set_item(name, array)).map_err(fail)?;
             }
             let called = Instant::now();

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyList, PyString};
+use pyo3::types::{PyDict, PyList};
 use windlass_core::host::Task;
 use windlass_core::request::{Correlation, Parameters};
 use windlass_core::tensor::Tensor;
@@ -102,7 +102,7 @@ impl PyRequest {
             let tensors = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
             let inputs = PyDict::new(py);
             for tensor in tensors {
-                let name = PyString::intern(py, &tensor.name);
+                let name = self.answers.input_name(py, &tensor.name);
                 inputs.set_item(name, to_array(py, tensor)?)?;
             }
             Ok::<_, PyErr>(inputs.unbind())

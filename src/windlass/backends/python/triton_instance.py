@@ -14,7 +14,7 @@ from windlass.backends.python.coroutines import Coroutines
 from windlass.backends.python.model_file import ModelFile, sweep
 from windlass.backends.python.readiness import Readiness
 from windlass.backends.python.triton.error import failure
-from windlass.backends.python.triton.request import RELEASE_RESCHEDULE, ReceivedRequest
+from windlass.backends.python.triton.request import RELEASE_RESCHEDULE, DecoupledRequest, ReceivedRequest
 from windlass.backends.python.triton.response import RESPONSE_COMPLETE_FINAL, InferenceResponse
 from windlass.errors import BackendError
 
@@ -38,7 +38,7 @@ class TritonInstance:
 
     def execute_each(self, requests: Sequence[Request]) -> list[Answer]:
         """Call the user's ``execute`` with the whole batch, and take its responses apart."""
-        received = [ReceivedRequest(request, decoupled=self._decoupled) for request in requests]
+        received = list(map(DecoupledRequest if self._decoupled else ReceivedRequest, requests))
         token = home.enter(self._home)
         try:
             responses = self._called(received)
@@ -81,7 +81,7 @@ class TritonInstance:
                 "Number of InferenceResponse objects do not match the number of InferenceRequest objects. "
                 f"InferenceRequest(s) size is:{len(received)}, and InferenceResponse(s) size is:{len(responses)}"
             )
-        return [self._answer(*pair) for pair in zip(received, responses, strict=True)]
+        return list(map(self._answer, received, responses))
 
     def _answer(self, request: ReceivedRequest, response: Any) -> Answer:
         if request._release == RELEASE_RESCHEDULE:

@@ -89,7 +89,7 @@ def get_input_tensor_by_name(request: InferenceRequest, name: str) -> Tensor | N
     """Return an input of a request; ``None`` when it has no such input."""
     if isinstance(request, ReceivedRequest):
         array = request._request.inputs.get(name)  # without making an object for every input
-        return None if array is None else Tensor(name, array)
+        return None if array is None else Tensor._received(name, array)
     return next((tensor for tensor in request.inputs() if tensor.name() == name), None)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from windlass.backends.python import home
 from windlass.backends.python.triton.call import ResponseIterator, only, started
@@ -161,11 +161,12 @@ class InferenceRequest:
 class ReceivedRequest(InferenceRequest):
     """A request as it came; arrays are made when they are asked for."""
 
-    __slots__ = ("_decoupled", "_release", "_request", "_sender")
+    __slots__ = ("_release", "_request", "_sender")
 
-    def __init__(self, request: "Request", *, decoupled: bool = False) -> None:
+    _decoupled: ClassVar[bool] = False
+
+    def __init__(self, request: "Request") -> None:
         self._request = request
-        self._decoupled = decoupled
         self._sender: InferenceResponseSender | None = None
         self._release = RELEASE_ALL
 
@@ -227,3 +228,11 @@ class ReceivedRequest(InferenceRequest):
         raise TritonModelException(
             "a request that was received cannot be executed: make an InferenceRequest with `model_name`"
         )
+
+
+class DecoupledRequest(ReceivedRequest):
+    """A request to a model that may send any number of responses."""
+
+    __slots__ = ()
+
+    _decoupled = True

@@ -49,7 +49,10 @@ class InferenceResponse:
         return json.dumps(dict(self._parameters or {}))
 
     def _arrays(self) -> dict[str, Any]:
-        return {tensor._name: tensor._array for tensor in self._outputs}  # the tensor's members: done for every answer
+        arrays = {}
+        for tensor in self._outputs:  # a loop, and the tensor's members: done for every answer
+            arrays[tensor._name] = tensor._array
+        return arrays
 
 
 class InferenceResponseSender:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from windlass.backends.python import dlpack
 from windlass.backends.python.triton.error import TritonModelException
@@ -22,12 +23,20 @@ class Tensor:
     def __init__(self, name: str, array: Array) -> None:
         if not name:
             raise TritonModelException("Tensor name cannot be an empty string.")
-        if not isinstance(array, np.ndarray):
+        if not isinstance(array, ndarray):
             array = np.asarray(array)
         if array.dtype.kind in _NOT_CARRIED:
             raise TritonModelException("NumPy dtype is not supported.")
         self._name = name
         self._array = array
+
+    @classmethod
+    def _received(cls, name: str, array: Array) -> "Tensor":
+        """Name an array that the server made: it needs no check."""
+        tensor = cls.__new__(cls)
+        tensor._name = name
+        tensor._array = array
+        return tensor
 
     def name(self) -> str:
         """Return the name."""
