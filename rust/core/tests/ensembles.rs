@@ -157,11 +157,20 @@ async fn steps_are_told_what_the_client_said() {
         assert_eq!((&*told.id, told.priority, told.timeout), ("seven", 3, Some(5 * MS)), "{step}");
         assert_eq!((told.correlation, told.flags), (Correlation::Number(7), FLAG_SEQUENCE_START), "{step}");
         assert_eq!(told.parameters, [("k".to_owned(), Parameter::Text("v".into()))], "{step}");
-        assert_eq!(told.outputs, ["OUT".into()], "{step}");
     }
     assert_eq!(answer.id, "seven");
     assert_eq!(answer.parameters[0], ("sequence_id".to_owned(), Parameter::Int(7)));
     assert_eq!(answer.parameters[1], ("sequence_start".to_owned(), Parameter::Bool(true)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_names_the_outputs_it_wants_unless_it_wants_all() {
+    let served = Pipeline::new().versatile("one").adder("two", 1.0).ensemble(chain()).serve();
+
+    served.ask("chain", request(&[1.0])).await.expect("a good answer");
+
+    assert_eq!(served.last("one").outputs, ["OUT".into()]);
+    assert!(served.last("two").outputs.is_empty());
 }
 
 #[tokio::test(start_paused = true)]

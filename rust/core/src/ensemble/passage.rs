@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::ensemble::frame::{Frame, Sequence, Value};
-use crate::ensemble::graph::{Plan, fit};
+use crate::ensemble::graph::{Plan, Step, fit};
 use crate::ensemble::tally::Tally;
 use crate::error::{Error, Result};
 use crate::pending::Pending;
@@ -19,7 +19,7 @@ use crate::reactor::Reactor;
 use crate::reply::{Answer, Reply};
 use crate::request::{Correlation, FLAG_SEQUENCE_END, FLAG_SEQUENCE_START, Parameter, Parameters, Request, Response};
 use crate::spec::Spec;
-use crate::tensor::Tensor;
+use crate::tensor::{Name, Tensor};
 
 /// Answers of a decoupled step that may be under way behind it: one that answers faster than those behind it is asked for no more.
 const MAX_OPEN_ANSWERS: usize = 64;
@@ -109,13 +109,8 @@ impl Passage {
             Some(sequence) => (sequence.correlation.clone(), sequence.flags),
             None => (ask.correlation.clone(), ask.flags),
         };
-        let request = Request {
-            inputs,
-            outputs: step.outputs.iter().map(|output| output.name.clone()).collect(),
-            correlation,
-            flags,
-            ..ask.without_tensors()
-        };
+        let request =
+            Request { inputs, outputs: asked_for(step, &model.spec), correlation, flags, ..ask.without_tensors() };
         let spec = Arc::clone(&model.spec);
         let pending = model.submit(request, &self.reactor)?;
         frame.running += 1;
@@ -328,6 +323,15 @@ impl Future for Passage {
         }
         if passage.over { Poll::Ready(()) } else { Poll::Pending }
     }
+}
+
+/// The outputs that a step asks for. Who wants all names none, so that nobody on the way has to look at names.
+fn asked_for(step: &Step, spec: &Spec) -> Vec<Name> {
+    let named = |name: &Name| step.outputs.iter().any(|output| output.name == *name);
+    if step.outputs.len() == spec.outputs.len() && spec.outputs.iter().all(|output| named(&output.name)) {
+        return Vec::new();
+    }
+    step.outputs.iter().map(|output| output.name.clone()).collect()
 }
 
 /// A step may say in its answer which sequence its tensors belong to.

@@ -223,6 +223,11 @@ impl Pipeline {
         self.model(config(name, &["IN"], &["OUT"]), Kind::Silent)
     }
 
+    /// Adds nothing, and declares an output that nobody asks for.
+    pub(crate) fn versatile(self, name: &str) -> Self {
+        self.model(config(name, &["IN"], &["OUT", "SPARE"]), Kind::Add(0.0))
+    }
+
     /// Adds nothing, and has no batch dimension.
     pub(crate) fn unbatched(self, name: &str) -> Self {
         self.model(ModelConfig { max_batch_size: 0, ..config(name, &["IN"], &["OUT"]) }, Kind::Add(0.0))
