@@ -12,8 +12,8 @@ def test_a_key_that_begins_with_a_hash_is_a_comment():
         "  # two reasons",
         "  init: true",
         "list:",
-        "  - # first",
-        "    a: 1",
+        "  # first",
+        "  - a: 1",
     ]
 
 

@@ -31,7 +31,7 @@ _Writer.add_representer(str, _text)
 
 # A comment on its way through the writer, which knows of none: a short key, and its text kept beside it.
 _MARK = "comment~"
-_MARKED = re.compile(rf"^( *(?:- )?){_MARK}([0-9]+): null$", re.MULTILINE)
+_MARKED = re.compile(rf"^( *)(- )?{_MARK}([0-9]+): null\n(?(2) *)", re.MULTILINE)
 
 
 def yaml_text(*values: Any, comment: str = "") -> str:
@@ -47,7 +47,7 @@ def _document(value: Any) -> str:
     comments: list[str] = []
     marked = _marked(value, comments)
     text = yaml.dump(marked, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=120, default_flow_style=False)
-    return _MARKED.sub(lambda found: _comment(found[1], comments[int(found[2])]), text)
+    return _MARKED.sub(lambda found: _comment(found, comments), text)
 
 
 def _marked(value: Any, comments: list[str]) -> Any:
@@ -65,9 +65,11 @@ def _marked(value: Any, comments: list[str]) -> Any:
     return result
 
 
-def _comment(first: str, text: str) -> str:
-    rest = " " * len(first)
-    return "\n".join(f"{rest if number else first}# {line}" for number, line in enumerate(text.splitlines()))
+def _comment(found: re.Match[str], comments: list[str]) -> str:
+    """Write a comment at its place; that of a list's item stands above the item."""
+    indent, item, number = found.groups()
+    lines = "".join(f"{indent}# {line}\n" for line in comments[int(number)].splitlines())
+    return lines + indent + item if item else lines
 
 
 @cache

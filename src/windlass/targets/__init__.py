@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from windlass.config.project import LocalTarget, Project
+from windlass.config.project import ComposeTarget, LocalTarget, Project
 from windlass.errors import TargetError
 from windlass.targets.target import Progress, Replica, Running
 
@@ -20,4 +20,8 @@ def open_target(project: Project, name: str, folder: Path) -> Running:
         from windlass.targets.local import LocalProcesses
 
         return LocalProcesses(state, folder)
+    if isinstance(target, ComposeTarget):
+        from windlass.targets.compose import ComposeProject
+
+        return ComposeProject(project, target, state, folder)
     raise TargetError(f"target `{name}` is of kind `{target.kind}`, which is not there yet")

@@ -3,21 +3,21 @@
 from collections.abc import Callable
 
 from windlass.generate import nginx
-from windlass.generate.compose import caches, gateway, gpus, models, servers
+from windlass.generate.compose import caches, gateway, gpus, logs, models, monitoring, servers
 from windlass.generate.compose.container import Mapping
 from windlass.generate.compose.networks import networks
 from windlass.generate.compose.remote import remote, secret_variable
 from windlass.generate.text import Files, yaml_text
 from windlass.release import Release
 
-__all__ = ["files"]
+__all__ = ["FILE", "files", "secret_readers"]
 
 FILE = "compose.yaml"
 
 
 def files(release: Release) -> Files:
     """Return `compose.yaml` and what it mounts."""
-    texts = {f"gateway/{name}": text for name, text in nginx.files(release).items()}
+    texts = _texts(release)
     services = _services(release, texts)
     project: Mapping = {"name": release.project.name, "services": services}
     project |= {
@@ -32,6 +32,21 @@ def files(release: Release) -> Files:
     return {FILE: yaml_text(project, comment=_head(release)), **texts}
 
 
+def _texts(release: Release) -> Files:
+    """Return the files that containers mount."""
+    texts = {f"gateway/{name}": text for name, text in nginx.files(release).items()}
+    return texts | monitoring.files(release) | logs.files(release)
+
+
+def secret_readers(release: Release) -> list[tuple[str, int]]:
+    """Return every secret that a container reads, with the number of the user who does."""
+    found: set[tuple[str, int]] = set()
+    for service in _services(release, _texts(release)).values():
+        user = int(str(service.get("user", "0")).partition(":")[0])
+        found |= {(one if isinstance(one, str) else one["source"], user) for one in service.get("secrets", ())}
+    return sorted(found)
+
+
 def _services(release: Release, texts: Files) -> Mapping:
     found: Mapping = {name: servers.server(release, name) for name in release.project.services}
     parts: list[tuple[bool, str, Callable[[Release], Mapping]]] = [
@@ -41,8 +56,9 @@ def _services(release: Release, texts: Files) -> Mapping:
     ]
     found |= {name: make(release) for wanted, name, make in parts if wanted}
     if release.project.gateway is not None:
-        found = {gateway.NAME: gateway.service(release, release.project.gateway, texts), **found}
-    return found
+        mounted = {path: text for path, text in texts.items() if path.startswith("gateway/")}
+        found = {gateway.NAME: gateway.service(release, release.project.gateway, mounted), **found}
+    return found | dict(monitoring.services(release)) | dict(logs.services(release))
 
 
 def _used(services: Mapping) -> set[str]:

@@ -5,7 +5,7 @@ from typing import Any
 from windlass.generate.compose.remote import Mapping, remote
 from windlass.release import Release
 
-__all__ = ["Mapping", "confined", "granted", "limits", "logging", "sandboxed", "size"]
+__all__ = ["FORWARD", "Mapping", "confined", "granted", "limits", "logging", "sandboxed", "size"]
 
 _RUNTIMES = {"gvisor": "runsc", "kata": "io.containerd.kata.v2"}
 FORWARD = "127.0.0.1:24224"
@@ -58,7 +58,10 @@ def logging(release: Release, service: str) -> Mapping:
     if logs.ship in ("fluent-bit", "fluentd"):
         options = {"fluentd-address": FORWARD, "fluentd-async": "true", "tag": f"{release.project.name}.{service}"}
         return {"driver": "fluentd", "options": options}
-    return {"driver": "json-file", "options": {"max-size": logs.max_size, "max-file": str(logs.max_files)}}
+    options = {"max-size": logs.max_size, "max-file": str(logs.max_files)}
+    # The tag stands in every line of the file: by it Filebeat knows the project's containers.
+    tagged = {"tag": f"{release.project.name}.{service}"} if logs.ship == "elk" else {}
+    return {"driver": "json-file", "options": options | tagged}
 
 
 def granted(release: Release, names: tuple[str, ...], user: int | None) -> list[Any]:

@@ -1,5 +1,7 @@
 """Where containers find models: a folder or volume that is mounted read-only, a bucket fetched first, or the image."""
 
+import hashlib
+
 from windlass.config.project import Service
 from windlass.generate import fetch
 from windlass.generate.compose.container import Mapping, confined, granted, limits, logging
@@ -55,4 +57,18 @@ def fetching(release: Release) -> Mapping:
 def volume(release: Release) -> Mapping:
     """Return the volume that holds the repository: one that exists, or one that is filled."""
     name = release.project.repository.volume
-    return {"name": name, "external": True} if name else {}
+    if name:
+        return {"name": name, "external": True}
+    carried = carried_volume(release)
+    return {"name": carried} if carried else {}
+
+
+def carried_volume(release: Release) -> str | None:
+    """Return the name of the volume that a folder is carried into for an engine on another machine.
+
+    It tells what is in it: other models are another volume, and servers that read the old one keep it.
+    """
+    if release.project.repository.path is None or not remote(release):
+        return None
+    digests = sorted(model.digest for some in release.models.values() for model in some)
+    return f"{release.project.name}-models-{hashlib.sha256(' '.join(digests).encode()).hexdigest()[:12]}"

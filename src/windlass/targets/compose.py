@@ -1,0 +1,264 @@
+"""A release as containers of one machine, through Docker Compose: here, or where a Docker context leads."""
+
+import difflib
+import json
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from windlass.config.project import ComposeTarget, Project
+from windlass.errors import TargetError
+from windlass.generate import render
+from windlass.generate.compose import FILE, secret_readers
+from windlass.generate.compose.remote import remote, secret_variable
+from windlass.release import Release
+from windlass.targets import containers
+from windlass.targets.carried import carry_models, drop_older
+from windlass.targets.containers import Told
+from windlass.targets.docker import Docker, engine, meaning, secret_is_readable
+from windlass.targets.secrets import secret
+from windlass.targets.shell import ProgramError
+from windlass.targets.target import Progress, Replica
+
+# Which files were rendered here, so that those of an older release go.
+_LIST = "files.json"
+# How often containers are looked at while somebody waits for them.
+_LOOK_S = 1.0
+
+
+class ComposeProject:
+    """What runs of a project on one Compose target; ``folder`` is where its files are rendered."""
+
+    def __init__(self, project: Project, target: ComposeTarget, folder: Path, project_folder: Path) -> None:
+        self._name = project.name
+        self._folder = folder
+        self._project_folder = project_folder
+        self._docker = Docker(target.context)
+
+    def up(self, release: Release, progress: Progress, *, timeout_s: float) -> None:
+        """Render, build what is not there, start what differs, and wait until everything is ready."""
+        deadline = time.monotonic() + timeout_s
+        environment = self._secrets(release)
+        engine(self._docker)
+        self._write(release)
+        self._build(release, progress, environment)
+        carry_models(self._docker, release, self._project_folder, self._folder, progress)
+        self._started(progress, deadline, environment, "up", "--detach", "--no-build", "--remove-orphans")
+        self._wait(progress, deadline)
+        drop_older(self._docker, release)
+
+    def plan(self, release: Release) -> str:
+        """Return how the files would differ, and which containers would be made, made anew or removed."""
+        lines: list[str] = []
+        files = render.files(release)
+        for path in sorted({*files, *self._rendered()}):
+            file = self._folder / path
+            before = file.read_text() if file.is_file() else ""
+            after = files.get(path, "")
+            lines += difflib.unified_diff(
+                before.splitlines(), after.splitlines(), f"rendered/{path}", f"new/{path}", lineterm=""
+            )
+        return "\n".join([*lines, *self._changed(release, files[FILE])])
+
+    def down(self, progress: Progress, *, volumes: bool = False) -> None:
+        """Stop and remove containers and networks; with ``volumes`` caches and measurements too."""
+        told = self._docker.containers(self._name)
+        if told:
+            progress(f"stopping {len(told)} containers")
+        # By labels, not by the file: what an older file or an interrupted start left goes as well.
+        names = [one["Id"] for one in sorted(told, key=_last_first)]
+        for name in names:
+            self._docker.run("stop", name)
+        if names:
+            self._docker.run("rm", "--force", *names)
+        for network in self._docker.left("network", self._name):
+            self._docker.run("network", "rm", network)
+        for volume in self._docker.left("volume", self._name) if volumes else ():
+            self._docker.run("volume", "rm", volume)
+        progress("nothing is running" if not told else "removed")
+
+    def status(self) -> list[Replica]:
+        """Return every container that is there, but those that have done what they were for."""
+        told = [one for one in self._docker.containers(self._name) if not containers.finished(one)]
+        return sorted((self._replica(one) for one in told), key=lambda one: (one.service, one.name))
+
+    def logs(self, service: str | None, *, follow: bool, tail: int) -> Iterator[str]:
+        """Yield lines of the containers' logs, each with the name of its container."""
+        words = self._words("logs", "--no-color", f"--tail={tail}", *(["--follow"] if follow else []))
+        with self._docker.lines(*words, *([service] if service else [])) as lines:
+            yield from lines
+
+    def scale(self, release: Release, service: str, replicas: int, progress: Progress) -> None:
+        """Run another number of replicas. The gateway finds new ones by itself."""
+        environment = self._secrets(release)
+        progress(f"{service}: {replicas} replicas")
+        words = ("up", "--detach", "--no-build", "--no-deps", "--no-recreate", "--scale", f"{service}={replicas}")
+        deadline = time.monotonic() + release.project.services[service].startup
+        self._started(progress, deadline, environment, *words, service)
+        self._wait(progress, deadline)
+
+    def restart(self, service: str | None, progress: Progress) -> None:
+        """Restart containers one after the other; the next one goes when the last one is ready."""
+        chosen = [one for one in self.status() if service in (None, one.service)]
+        if not chosen:
+            raise TargetError(f"nothing runs of `{service or self._name}`", hint="start it with `windlass up`")
+        for one in chosen:
+            progress(f"restarting {one.name}")
+            self._docker.run("restart", one.name)
+            self._wait(progress, time.monotonic() + 600, only=one.name)
+
+    def _words(self, *words: str) -> tuple[str, ...]:
+        file = self._folder / FILE
+        return ("compose", "--project-name", self._name, "--file", str(file), "--progress", "plain", *words)
+
+    def _secrets(self, release: Release) -> dict[str, str]:
+        """Return what Compose must find in its environment; every secret is there, and its readers can read it."""
+        found: dict[str, str] = {}
+        for name, user in secret_readers(release):
+            place = release.project.secrets[name]
+            if place.file is not None and not remote(release):
+                _check_file(name, place.file, self._project_folder, user)
+            else:
+                value = secret(release.project, name, self._project_folder)
+                found[secret_variable(name) if place.file else place.environment or ""] = value
+        return found
+
+    def _rendered(self) -> list[str]:
+        file = self._folder / _LIST
+        return list(json.loads(file.read_text())) if file.is_file() else []
+
+    def _write(self, release: Release) -> None:
+        files = render.files(release)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder.parent / ".gitignore").write_text("# What windlass keeps here is no source.\n*\n")
+        for path in set(self._rendered()) - files.keys():
+            (self._folder / path).unlink(missing_ok=True)
+        for path, text in files.items():
+            place = self._folder / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text)
+        (self._folder / _LIST).write_text(json.dumps(sorted(files)))
+
+    def _build(self, release: Release, progress: Progress, environment: dict[str, str]) -> None:
+        """Build images that are not there. Their tag is a digest, unless the project names one: that may be old."""
+        named = release.project.image.tag is not None
+        for service in release.project.services:
+            image = release.image(service)
+            if release.built(service) and (named or not self._docker.has(image)):
+                progress(f"building {image}")
+                self._docker.run(*self._words("build", service), environment=environment)
+
+    def _started(self, progress: Progress, deadline: float, environment: dict[str, str], *words: str) -> None:
+        """Run Compose until it is done, in vain, or out of time; it waits for what depends on what."""
+        told = _Told(progress)
+        said: queue.Queue[str | ProgramError | None] = queue.Queue()
+        with self._docker.lines(*self._words(*words), environment=environment) as lines:
+            thread = threading.Thread(target=_drained, args=(lines, said))
+            thread.start()
+            while (ended := self._heard(said)) is False:
+                self._look(told, deadline)
+        thread.join()
+        if isinstance(ended, ProgramError):
+            self._look(told, deadline)
+            raise meaning(ended) from ended
+
+    @staticmethod
+    def _heard(said: "queue.Queue[str | ProgramError | None]") -> ProgramError | None | bool:
+        """Return how Compose ended, or that it has not."""
+        try:
+            while isinstance(line := said.get(timeout=_LOOK_S), str):
+                pass
+        except queue.Empty:
+            return False
+        return line
+
+    def _wait(self, progress: Progress, deadline: float, only: str | None = None) -> None:
+        told = _Told(progress)
+        while not self._look(told, deadline, only):
+            time.sleep(_LOOK_S)
+
+    def _look(self, told: "_Told", deadline: float, only: str | None = None) -> bool:
+        """Tell what has changed; return whether all are ready. Raises ``TargetError`` where that is in vain."""
+        found = [one for one in self._docker.containers(self._name) if not containers.finished(one)]
+        found = [one for one in found if only in (None, one["Name"].removeprefix("/"))]
+        for one in found:
+            told.state(one)
+            if containers.hopeless(one):
+                replica = self._replica(one)
+                hint = f"`windlass logs {replica.service}` tells more; `windlass up` goes on when it is put right"
+                raise TargetError(f"{replica.name} does not start: {replica.reason}", hint=hint)
+        waiting = [one for one in found if containers.state_of(one) != "ready"]
+        if waiting and time.monotonic() > deadline:
+            reasons = ", ".join(f"{one.name} ({one.reason or one.state})" for one in map(self._replica, waiting))
+            raise TargetError(f"not ready in time: {reasons}", hint="wait longer with --timeout, or look at the logs")
+        return not waiting
+
+    def _replica(self, told: Told) -> Replica:
+        quiet = containers.state_of(told) in ("ready", "starting", "stopped")
+        return containers.replica(told, () if quiet else self._docker.last(told["Id"]))
+
+    def _changed(self, release: Release, text: str) -> list[str]:
+        """Compare what would run with what does, by the digests that Compose keeps of both."""
+        words = ["compose", "--project-name", self._name, "--project-directory", str(self._folder), "--file", "-"]
+        # Secrets play no part in it, but Compose wants the variables to be there.
+        secrets = {name: release.project.secrets[name] for name, _ in secret_readers(release)}
+        environment = {one.environment or secret_variable(name): "-" for name, one in secrets.items()}
+        hashes = self._docker.run(*words, "config", "--hash", "*", given=text, environment=environment)
+        wanted = dict(line.split() for line in hashes.splitlines() if line.strip())
+        lines: list[str] = []
+        running: set[str] = set()
+        for one in self._docker.containers(self._name):
+            labels = one["Config"]["Labels"]
+            service, known = labels["com.docker.compose.service"], labels.get("com.docker.compose.config-hash")
+            running.add(service)
+            if service not in wanted:
+                lines.append(f"container {one['Name'].removeprefix('/')}: would be removed")
+            elif wanted[service] != known:
+                lines.append(f"container {one['Name'].removeprefix('/')}: would be made anew")
+        return [*sorted(lines), *(f"service {name}: would be started" for name in sorted(wanted.keys() - running))]
+
+
+class _Told:
+    """Tells a person of every container's state once, when it changes."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._known: dict[str, str] = {}
+
+    def state(self, told: Told) -> None:
+        name, state = told["Name"].removeprefix("/"), containers.state_of(told)
+        if self._known.get(name) != state:
+            self._known[name] = state
+            self._progress(f"{name} is {state}")
+
+
+def _check_file(name: str, path: str, folder: Path, user: int) -> None:
+    """Raise ``TargetError`` where a secret's file is not there, or not for the user of the container."""
+    file = folder / path
+    if not file.is_file():
+        raise TargetError(f"the secret `{name}` is not there", found=f"`{path}` is no file", hint=f"write `{path}`")
+    if not secret_is_readable(file, user):
+        raise TargetError(
+            f"the secret `{name}` cannot be read in its container, by user {user}",
+            found=f"`{path}` has mode {file.stat().st_mode & 0o777:o}",
+            hint=f"`chmod o+r {path}`, and keep others out with `chmod 700` on its folder",
+        )
+
+
+def _drained(lines: Iterator[str], said: "queue.Queue[str | ProgramError | None]") -> None:
+    try:
+        for line in lines:
+            said.put(line)
+    except ProgramError as error:
+        said.put(error)
+    except ValueError:  # closed, since nobody listens any more
+        said.put(None)
+    else:
+        said.put(None)
+
+
+def _last_first(told: Told) -> tuple[bool, str]:
+    """The door is shut before those behind it are stopped."""
+    return told["Config"]["Labels"].get("com.docker.compose.service") != "gateway", told["Name"]
