@@ -7,7 +7,7 @@ use std::mem::ManuallyDrop;
 use std::ptr;
 use std::sync::Arc;
 
-use libloading::Library;
+use libloading::{Library, Symbol};
 use windlass_core::gpu::{DeviceMemory, HANDLE_BYTES, Handle};
 
 const LIBRARY: &str = "libcuda.so.1";
@@ -28,9 +28,10 @@ type Address = u64;
 #[derive(Clone, Copy)]
 struct IpcHandle([u8; HANDLE_BYTES]);
 
-/// Declares the functions that are used: the name of each in the library, as what it is called here, and what it takes.
+/// Declares the functions that are used: what each is called here, its name in the library (or names, of which any will do), and what it
+/// takes.
 macro_rules! functions {
-    ($($field:ident = $symbol:literal ($($argument:ty),*);)*) => {
+    ($($field:ident = $($symbol:literal)|+ ($($argument:ty),*);)*) => {
         struct Functions {
             $($field: unsafe extern "C" fn($($argument),*) -> Outcome,)*
         }
@@ -39,31 +40,41 @@ macro_rules! functions {
             fn find(library: &Library) -> Result<Self, String> {
                 // SAFETY: the types are those of cuda.h for these names, which the driver keeps for ever: a change gets a new name.
                 unsafe {
-                    Ok(Self { $($field: *library.get($symbol).map_err(|error| error.to_string())?,)* })
+                    Ok(Self { $($field: *find(library, &[$($symbol),+])?,)* })
                 }
             }
         }
     };
 }
 
+/// The function of the first of these names that the library has.
+///
+/// # Safety
+/// The function has to be of that type.
+unsafe fn find<'a, T>(library: &'a Library, names: &[&str]) -> Result<Symbol<'a, T>, String> {
+    // SAFETY: the caller knows.
+    let found = names.iter().find_map(|name| unsafe { library.get(name.as_bytes()) }.ok());
+    found.ok_or_else(|| format!("{LIBRARY} has no {}", names.join(" or ")))
+}
+
 functions! {
-    init = b"cuInit" (c_uint);
-    error_name = b"cuGetErrorName" (Outcome, *mut *const c_char);
-    device_count = b"cuDeviceGetCount" (*mut c_int);
-    device = b"cuDeviceGet" (*mut Device, c_int);
-    uuid = b"cuDeviceGetUuid" (*mut [u8; 16], Device);
-    retain_context = b"cuDevicePrimaryCtxRetain" (*mut Context, Device);
-    release_context = b"cuDevicePrimaryCtxRelease_v2" (Device);
-    push_context = b"cuCtxPushCurrent_v2" (Context);
-    pop_context = b"cuCtxPopCurrent_v2" (*mut Context);
-    create_stream = b"cuStreamCreate" (*mut Stream, c_uint);
-    destroy_stream = b"cuStreamDestroy_v2" (Stream);
-    synchronize = b"cuStreamSynchronize" (Stream);
-    open_handle = b"cuIpcOpenMemHandle_v2" (*mut Address, IpcHandle, c_uint);
-    close_handle = b"cuIpcCloseMemHandle" (Address);
-    address_range = b"cuMemGetAddressRange_v2" (*mut Address, *mut usize, Address);
-    to_host = b"cuMemcpyDtoHAsync_v2" (*mut c_void, Address, usize, Stream);
-    to_device = b"cuMemcpyHtoDAsync_v2" (Address, *const c_void, usize, Stream);
+    init = "cuInit" (c_uint);
+    error_name = "cuGetErrorName" (Outcome, *mut *const c_char);
+    device_count = "cuDeviceGetCount" (*mut c_int);
+    device = "cuDeviceGet" (*mut Device, c_int);
+    uuid = "cuDeviceGetUuid" | "cuDeviceGetUuid_v2" (*mut [u8; 16], Device);
+    retain_context = "cuDevicePrimaryCtxRetain" (*mut Context, Device);
+    release_context = "cuDevicePrimaryCtxRelease_v2" (Device);
+    push_context = "cuCtxPushCurrent_v2" (Context);
+    pop_context = "cuCtxPopCurrent_v2" (*mut Context);
+    create_stream = "cuStreamCreate" (*mut Stream, c_uint);
+    destroy_stream = "cuStreamDestroy_v2" (Stream);
+    synchronize = "cuStreamSynchronize" (Stream);
+    open_handle = "cuIpcOpenMemHandle_v2" (*mut Address, IpcHandle, c_uint);
+    close_handle = "cuIpcCloseMemHandle" (Address);
+    address_range = "cuMemGetAddressRange_v2" (*mut Address, *mut usize, Address);
+    to_host = "cuMemcpyDtoHAsync_v2" (*mut c_void, Address, usize, Stream);
+    to_device = "cuMemcpyHtoDAsync_v2" (Address, *const c_void, usize, Stream);
 }
 
 /// The driver, with at least one GPU.
