@@ -68,4 +68,7 @@ def test_nothing_is_open_to_the_network_but_the_gateway(file):
 
 
 def test_no_secret_stands_in_what_is_generated(tool):
-    run(tool("checkov"), "--framework", "secrets", "--quiet", "--compact", "--directory", CASES)
+    # The project files themselves only name secrets, which checkov takes for some.
+    folders = [word for folder in sorted(CASES.glob("*/expected")) for word in ("--directory", folder)]
+
+    run(tool("checkov"), "--framework", "secrets", "--skip-download", "--quiet", "--compact", *folders)
