@@ -47,7 +47,7 @@ def test_init_writes_over_nothing(windlass, tmp_path):
 def test_check_tells_faults_of_project_and_models_on_every_target(windlass, repository, tmp_path):
     repository.add("broken", "import nothing_of_that_name\n")
     services = "{one: {models: [brokn]}, two: {runtime: triton}}"
-    targets = "{here: {kind: local}, there: {kind: kubernetes}}"
+    targets = "{here: {kind: local}, there: {kind: compose}}"
     (tmp_path / "windlass.yaml").write_text(f"name: a\nservices: {services}\ntargets: {targets}\n")
 
     done = windlass("check")

@@ -50,14 +50,14 @@ def test_amounts_are_written_as_people_write_them(read):
 
 def test_a_target_overrides_key_by_key(read):
     text = """name: a
-services: {one: {memory: 1GiB, replicas: 1}, two: {}}
+services: {one: {memory: 1GiB, replicas: 1}, two: {bake: true}}
 gateway: {port: 9000}
 targets:
   box: {kind: compose}
   prod:
     kind: kubernetes
     overrides:
-      services: {one: {replicas: 3}}
+      services: {one: {replicas: 3, bake: true}}
       gateway: null
 """
     box, prod = right(read, text), right(read, text, "prod")

@@ -28,8 +28,12 @@ def script(repository: Repository, *, folder: str = "/models", secret: str | Non
     """
     if repository.url is None:
         raise ValueError("this is a bug in windlass: a repository without a URL was to be fetched")
-    head = _CREDENTIALS.format(secret=secret) if secret else ""
-    return "set -eu\n" + head + _FETCH.format(source=f'"{remote(repository.url)}"', folder=folder)
+    return head(secret) + _FETCH.format(source=f'"{remote(repository.url)}"', folder=folder)
+
+
+def head(secret: str | None) -> str:
+    """Return how a script begins that talks to a bucket: any failure ends it, and it has the credentials."""
+    return "set -eu\n" + (_CREDENTIALS.format(secret=secret) if secret else "")
 
 
 def remote(url: str) -> str:

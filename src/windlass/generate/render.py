@@ -1,7 +1,7 @@
 """Everything that is written for a release, by the kind of its target."""
 
 from windlass.config.project import ComposeTarget, LocalTarget
-from windlass.generate import compose, processes
+from windlass.generate import compose, kubernetes, processes
 from windlass.generate.text import Files
 from windlass.release import Release
 
@@ -12,7 +12,7 @@ def files(release: Release) -> Files:
         return processes.files(release)
     if isinstance(release.target, ComposeTarget):
         return compose.files(release)
-    raise ValueError(f"this is a bug in windlass: nothing is written for targets of kind `{release.target.kind}`")
+    return kubernetes.files(release)
 
 
 def pipeline(name: str, release: Release) -> Files:

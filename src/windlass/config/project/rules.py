@@ -4,15 +4,13 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import Any, get_args
 
+from windlass.config.project.cluster_rules import Fault, cluster_faults
 from windlass.config.project.part import Part
 from windlass.config.project.project import Project
 from windlass.config.project.quantities import SECRET
 from windlass.config.project.service import Service
 from windlass.config.project.target import ComposeTarget, KubernetesTarget, LocalTarget
 from windlass.config.yaml_text import Place
-
-# Where, what, what to do, how bad.
-Fault = tuple[Place, str, str, str]
 
 
 def faults(project: Project, target: str) -> Iterator[Fault]:
@@ -23,6 +21,7 @@ def faults(project: Project, target: str) -> Iterator[Fault]:
     yield from _scaling(project, target)
     yield from _gateway(project, target)
     yield from _local(project, target)
+    yield from cluster_faults(project, target)
 
 
 def secret_references(value: object, place: Place = ()) -> Iterator[tuple[Place, str]]:

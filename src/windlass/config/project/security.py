@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from windlass.config.project.part import Part
-from windlass.config.project.quantities import EnvironmentName, SecretName
+from windlass.config.project.quantities import Bytes, EnvironmentName, SecretName
 
 
 class Security(Part):
@@ -84,7 +84,7 @@ class Quota(Part):
 
     cpus: float | None = Field(default=None, gt=0)
     """CPU cores."""
-    memory: str | None = Field(default=None, pattern=r"^\d+(\.\d+)?[KMGT]i?B?$")
+    memory: Bytes | None = None
     """Memory."""
     gpus: int | None = Field(default=None, ge=0)
     """GPUs."""

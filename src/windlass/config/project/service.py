@@ -77,6 +77,10 @@ class Autoscale(Part):
             raise ValueError(f"`min` ({self.min}) is greater than `max` ({self.max})")
         if self.cpu is self.gpu is self.requests_per_second is None and not self.schedule:
             raise ValueError("expected at least one of `cpu`, `gpu`, `requests_per_second`, `schedule`")
+        above = [one for one in self.schedule if one.min > (one.max or self.max)]
+        if above:
+            most = above[0].max or self.max
+            raise ValueError(f"a schedule wants at least {above[0].min} replicas, and at most {most}")
         return self
 
 

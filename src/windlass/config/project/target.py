@@ -50,6 +50,8 @@ class GatewayApi(Part):
     """The GatewayClass."""
     gateway: str | None = None
     """A Gateway that exists, as `namespace/name`; one is made where left out."""
+    data_plane: Name | None = None
+    """The namespace of the pods that carry the Gateway's traffic, where it is another than the Gateway's own."""
 
 
 class Istio(Part):

@@ -10,7 +10,7 @@ from windlass.generate.nginx.routes import language_services, routes
 from windlass.generate.text import Files, template
 from windlass.release import Release
 
-__all__ = ["Nginx", "Place", "files", "starts_with_keys"]
+__all__ = ["Nginx", "Place", "files", "language_services", "routes", "starts_with_keys"]
 
 DOCKER = Place()
 
