@@ -144,8 +144,8 @@ impl Reactor {
 
     /// Waits until there may be something to see to.
     async fn rest(&self, seat: &mut Seat) {
-        if let Some(length) = seat.vigil.begin(&self.labour) {
-            let until = WallClock::now() + length;
+        if let Some(look) = seat.vigil.begin(&self.labour) {
+            let until = WallClock::now() + look.length;
             while WallClock::now() < until {
                 // The event loop looks at the network, and comes back at once.
                 yield_now().await;

@@ -2,11 +2,11 @@
 //!
 //! A thread that sleeps on an idle core is woken by an interrupt, which takes longer than a small model. Looking on spends the core
 //! instead, so it is done only where it pays: when the last wait was short, when looking found something the last time, when one wake-up
-//! would not serve many requests anyway, and while nobody computes who could use the core.
+//! would not serve many requests anyway, and while nobody computes who could use the core. One thread of a server looks at a time.
 
 use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// How many short waits are slept through, at most, after looking has found nothing.
@@ -35,7 +35,7 @@ impl Vigil {
     }
 
     /// How long to look, in a wait that begins now.
-    pub(crate) fn begin(&mut self, labour: &Labour) -> Option<Duration> {
+    pub(crate) fn begin(&mut self, labour: &Labour) -> Option<Look> {
         // A wait that was slept through took as long as waking up besides.
         let short = self.last_wait.is_some_and(|wait| wait <= 2 * self.length);
         let many = mem::take(&mut self.answers) >= MANY;
@@ -46,7 +46,7 @@ impl Vigil {
             self.pause -= 1;
             return None;
         }
-        Some(self.length)
+        labour.look(self.length)
     }
 
     /// So many answers leave.
@@ -76,19 +76,32 @@ impl Vigil {
     }
 }
 
-/// How many batches are executed that are not known to be quick, by all instances of a server.
+/// What the cores of a server are busy with.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Labour(Arc<AtomicUsize>);
+pub(crate) struct Labour(Arc<Busy>);
+
+#[derive(Debug, Default)]
+struct Busy {
+    /// How many batches are executed that are not known to be quick, by all instances.
+    batches: AtomicUsize,
+    /// Whether a thread looks.
+    looking: AtomicBool,
+}
 
 impl Labour {
     /// One more, until what is returned is dropped.
     pub(crate) fn begin(&self) -> Effort {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.batches.fetch_add(1, Ordering::Relaxed);
         Effort(self.clone())
     }
 
     fn is_hard(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > 0
+        self.0.batches.load(Ordering::Relaxed) > 0
+    }
+
+    fn look(&self, length: Duration) -> Option<Look> {
+        let free = !self.0.looking.swap(true, Ordering::Relaxed);
+        free.then(|| Look { length, labour: self.clone() })
     }
 }
 
@@ -98,7 +111,21 @@ pub(crate) struct Effort(Labour);
 
 impl Drop for Effort {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.0.batches.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Held while a thread looks.
+#[derive(Debug)]
+pub(crate) struct Look {
+    /// For how long.
+    pub(crate) length: Duration,
+    labour: Labour,
+}
+
+impl Drop for Look {
+    fn drop(&mut self) {
+        self.labour.0.looking.store(false, Ordering::Relaxed);
     }
 }
 
@@ -111,11 +138,11 @@ mod tests {
     #[test]
     fn a_reactor_looks_after_a_short_wait_only() {
         let (mut vigil, labour) = (Vigil::new(LENGTH), Labour::default());
-        assert_eq!(vigil.begin(&labour), None, "nothing has ever come");
+        assert!(vigil.begin(&labour).is_none(), "nothing has ever come");
         vigil.slept(3 * LENGTH);
-        assert_eq!(vigil.begin(&labour), None);
+        assert!(vigil.begin(&labour).is_none());
         vigil.slept(2 * LENGTH);
-        assert_eq!(vigil.begin(&labour), Some(LENGTH));
+        assert!(vigil.begin(&labour).is_some_and(|look| look.length == LENGTH));
     }
 
     #[test]
@@ -147,9 +174,20 @@ mod tests {
         let (mut vigil, labour) = (Vigil::new(LENGTH), Labour::default());
         vigil.slept(LENGTH);
         let effort = labour.begin();
-        assert_eq!(vigil.begin(&labour), None);
+        assert!(vigil.begin(&labour).is_none());
         drop(effort);
-        assert_eq!(vigil.begin(&labour), Some(LENGTH));
+        assert!(vigil.begin(&labour).is_some_and(|look| look.length == LENGTH));
+    }
+
+    #[test]
+    fn one_thread_looks_at_a_time() {
+        let (mut first, mut second, labour) = (Vigil::new(LENGTH), Vigil::new(LENGTH), Labour::default());
+        first.slept(LENGTH);
+        second.slept(LENGTH);
+        let look = first.begin(&labour);
+        assert!(look.is_some() && second.begin(&labour).is_none());
+        drop(look);
+        assert!(second.begin(&labour).is_some());
     }
 
     #[test]
@@ -158,16 +196,16 @@ mod tests {
         vigil.slept(LENGTH);
         vigil.answered(1);
         vigil.answered(MANY - 1);
-        assert_eq!(vigil.begin(&labour), None);
+        assert!(vigil.begin(&labour).is_none());
         vigil.answered(MANY - 1);
-        assert_eq!(vigil.begin(&labour), Some(LENGTH), "counted from one wait to the next");
+        assert!(vigil.begin(&labour).is_some_and(|look| look.length == LENGTH), "counted from one wait to the next");
     }
 
     #[test]
     fn a_length_of_zero_is_never() {
         let (mut vigil, labour) = (Vigil::new(Duration::ZERO), Labour::default());
         vigil.slept(Duration::from_nanos(1));
-        assert_eq!(vigil.begin(&labour), None);
+        assert!(vigil.begin(&labour).is_none());
         assert!(!vigil.is_kept());
     }
 }
