@@ -11,7 +11,9 @@ import tritonclient.grpc as grpc_client
 import tritonclient.http as http_client
 
 import windlass
+from support.certificates import Authority
 from support.collector import Collector, Span, collecting
+from windlass.errors import ServerError
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -192,6 +194,42 @@ def test_what_a_client_traces_is_traced_whatever_the_rate(repository, serve):
         server.stop()
         assert {span.trace_id for span in collector.spans} == {spans[0].trace_id} == {PARENT.split("-")[1]}
         assert len(collector.spans) == 3
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_spans_go_to_a_collector_over_tls(repository, serve, protocol, tmp_path, monkeypatch):
+    repository.add_identity("echo")
+    authority, trusted = Authority(), tmp_path / "trusted.pem"
+    trusted.write_bytes(authority.certificate)
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+
+    with collecting(protocol, authority.sign("collector")) as collector:
+        ask(serve(**telemetry(collector)), "echo")
+
+        assert [span.name for span in collector.until(3)] == ["InferRequest", "echo", "compute"]
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_a_collector_whose_issuer_nobody_trusts_gets_no_spans(repository, protocol, tmp_path, monkeypatch, caplog):
+    repository.add_identity("echo")
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_bytes(Authority().certificate)
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+
+    with collecting(protocol, Authority().sign("collector")) as collector:
+        with windlass.Server(repository.path, http_port=0, grpc_port=None, **telemetry(collector)) as server:
+            ask(server, "echo")
+
+        assert not collector.spans
+    assert f"the collector at `{collector.url}` took no spans, 3 are lost: " in caplog.text
+    assert "certificate" in caplog.text
+
+
+def test_a_collector_that_cannot_be_spoken_to_is_refused_at_the_start(repository):
+    setup = ("mode=opentelemetry", "opentelemetry,url=ftp://collector/v1/traces")
+
+    with pytest.raises(ServerError, match="expected http://HOST:PORT/PATH, or https:// for TLS"):
+        windlass.Server(repository.path, http_port=0, grpc_port=None, trace_config=setup).start()
 
 
 def test_a_collector_that_is_away_costs_its_spans_and_nothing_else(repository, serve, caplog):

@@ -1,5 +1,6 @@
 """A collector of OpenTelemetry's spans, over HTTP or gRPC: what it is sent, read by hand from the bytes on the wire."""
 
+import ssl
 import struct
 import threading
 from collections.abc import Iterator
@@ -7,8 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from tempfile import NamedTemporaryFile
 
 import grpc
+
+from support.certificates import Signed
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
@@ -119,15 +123,15 @@ def read(span: bytes) -> Span:
 
 
 @contextmanager
-def collecting(protocol: str) -> Iterator[Collector]:
-    """Collect over ``http/protobuf`` or ``grpc``, until the block ends."""
+def collecting(protocol: str, identity: Signed | None = None) -> Iterator[Collector]:
+    """Collect over ``http/protobuf`` or ``grpc``, until the block ends; over TLS for who has a certificate."""
     collector = Collector()
-    with _http(collector) if protocol == "http/protobuf" else _grpc(collector):
+    with _http(collector, identity) if protocol == "http/protobuf" else _grpc(collector, identity):
         yield collector
 
 
 @contextmanager
-def _http(collector: Collector) -> Iterator[None]:
+def _http(collector: Collector, identity: Signed | None) -> Iterator[None]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             assert self.headers["Content-Type"] == "application/x-protobuf"
@@ -141,7 +145,15 @@ def _http(collector: Collector) -> Iterator[None]:
             """Tests need no log."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    collector.url = f"http://127.0.0.1:{server.server_address[1]}/v1/traces"
+    if identity is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        with NamedTemporaryFile(suffix=".pem") as both:
+            both.write(identity.certificate + identity.key)
+            both.flush()
+            context.load_cert_chain(both.name)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    scheme = "https" if identity else "http"
+    collector.url = f"{scheme}://127.0.0.1:{server.server_address[1]}/v1/traces"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
@@ -153,7 +165,7 @@ def _http(collector: Collector) -> Iterator[None]:
 
 
 @contextmanager
-def _grpc(collector: Collector) -> Iterator[None]:
+def _grpc(collector: Collector, identity: Signed | None) -> Iterator[None]:
     def export(message: bytes, _: grpc.ServicerContext) -> bytes:
         collector.take(message)
         return b""
@@ -163,7 +175,12 @@ def _grpc(collector: Collector) -> Iterator[None]:
             return grpc.unary_unary_rpc_method_handler(export) if details.method == EXPORT else None
 
     server = grpc.server(ThreadPoolExecutor(2), handlers=[Service()])
-    collector.url = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    if identity is None:
+        collector.url = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    else:
+        pair = (identity.key, identity.certificate)
+        port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
+        collector.url = f"https://127.0.0.1:{port}"
     server.start()
     try:
         yield

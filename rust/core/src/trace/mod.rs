@@ -4,6 +4,7 @@
 //! add notes. When nobody holds the trace any more its `record` goes to the `sink`: a thread that writes Triton's `file`, or exports
 //! `otlp` to a collector. A request that is not followed costs one look at a flag.
 
+mod collector;
 pub mod context;
 mod export;
 mod file;

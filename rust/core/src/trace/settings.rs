@@ -269,7 +269,24 @@ impl Setup {
                 Error::invalid(format!("--trace-config level `{found}`: expected OFF, TIMESTAMPS or TENSORS"))
             })?;
         }
+        if setup.mode == Mode::OpenTelemetry {
+            setup.check_url()?;
+        }
         Ok(setup)
+    }
+
+    /// Refuses a collector that could not be spoken to. A host and a port alone are enough for gRPC.
+    fn check_url(&self) -> Result<()> {
+        let bare = self.protocol == Protocol::Grpc && !self.url.contains("://");
+        let known = bare || self.url.starts_with("http://") || self.url.starts_with("https://");
+        let names_host = self.url.parse().is_ok_and(|uri: http::Uri| uri.host().is_some_and(|host| !host.is_empty()));
+        if known && names_host {
+            return Ok(());
+        }
+        let found = &self.url;
+        Err(Error::invalid(format!(
+            "--trace-config `opentelemetry,url={found}`: expected http://HOST:PORT/PATH, or https:// for TLS"
+        )))
     }
 
     /// Whether what is noted at a level would be lost, because no file is named for it.
@@ -328,6 +345,36 @@ mod tests {
         for text in ["level=x", "rate", "rate=x", "count=-2", "mode=x", "other=1"] {
             let error = Setup::parse([text]).expect_err(text);
             assert!(error.message.starts_with("--trace-config "), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn a_collector_is_spoken_to_by_http_with_tls_or_without() {
+        let parse = |url: &str, protocol: &str| {
+            let texts = [format!("opentelemetry,url={url}"), format!("opentelemetry,protocol={protocol}")];
+            Setup::parse(["mode=opentelemetry"].into_iter().chain(texts.iter().map(String::as_str)))
+        };
+        for (url, protocol) in [
+            ("http://collector:4318/v1/traces", "http/protobuf"),
+            ("https://collector/v1/traces", "http/protobuf"),
+            ("https://[::1]:4317", "grpc"),
+            ("collector:4317", "grpc"),
+        ] {
+            assert_eq!(parse(url, protocol).map(|setup| setup.url), Ok(url.to_owned()));
+        }
+        for (url, protocol) in [
+            ("ftp://collector", "http/protobuf"),
+            ("collector:4318", "http/protobuf"),
+            ("", "http/protobuf"),
+            ("https://", "grpc"),
+            ("unix:///run/collector", "grpc"),
+        ] {
+            assert_eq!(
+                parse(url, protocol).map_err(|error| error.message),
+                Err(format!(
+                    "--trace-config `opentelemetry,url={url}`: expected http://HOST:PORT/PATH, or https:// for TLS"
+                ))
+            );
         }
     }
 }
