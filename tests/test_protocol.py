@@ -13,6 +13,8 @@ import tritonclient.http.aio as http_aio
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 import windlass
+from windlass.errors import ServerError
+from windlass.serving.grpc import GrpcSettings
 
 Serve = Callable[..., windlass.Server]
 
@@ -132,6 +134,26 @@ def test_compression_in_both_directions(rest, rpc, algorithm):
     np.testing.assert_array_equal(answer.as_numpy("OUTPUT0"), array)
     answer = rpc.infer("echo", [grpc_input(array)], compression_algorithm=algorithm)
     np.testing.assert_array_equal(answer.as_numpy("OUTPUT0"), array)
+
+
+@pytest.mark.parametrize("level", ["low", "medium", "high"])
+def test_answers_are_compressed_as_the_server_is_told(repository, serve, level):
+    repository.add_identity("echo")
+    server = serve(grpc=GrpcSettings(compression_level=level))
+    array = np.zeros((1, 100_000), np.float32)
+
+    with grpc_client.InferenceServerClient(server.addresses["grpc"]) as rpc:
+        for algorithm in (None, "gzip", "deflate"):
+            given = grpc_client.InferInput("INPUT0", array.shape, "FP32").set_data_from_numpy(array)
+            answer = rpc.infer("echo", [given], compression_algorithm=algorithm)
+            np.testing.assert_array_equal(answer.as_numpy("OUTPUT0"), array)
+
+
+def test_a_level_of_compression_that_is_none_is_refused(repository):
+    server = windlass.Server(repository.path, grpc_port=0, grpc=GrpcSettings(compression_level="most"))
+
+    with pytest.raises(ServerError, match="`most`: expected none, low, medium or high"):
+        server.start()
 
 
 def test_statistics_count_what_happened(rest, rpc):

@@ -230,6 +230,11 @@ impl Plane {
         &self.settings.grpc_upkeep
     }
 
+    /// How hard the answers of gRPC are compressed, where all are.
+    pub fn grpc_effort(&self) -> Option<grpc::Effort> {
+        self.settings.grpc_effort
+    }
+
     /// What gRPC needs to speak TLS, where it does.
     pub fn grpc_tls(&self) -> Option<&Tls> {
         self.settings.grpc_tls.as_ref()

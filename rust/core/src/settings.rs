@@ -33,6 +33,8 @@ pub struct Settings {
     pub reuse_grpc_port: bool,
     /// How connections of gRPC are looked after.
     pub grpc_upkeep: grpc::Upkeep,
+    /// Work put into compressing the answers of gRPC; without it only those who compress are answered alike.
+    pub grpc_effort: Option<grpc::Effort>,
     /// What gRPC needs to speak TLS; without it, it does not.
     pub grpc_tls: Option<Tls>,
     /// Network threads; 0 chooses one for every two cores.

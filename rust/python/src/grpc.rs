@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use windlass_core::error::Result;
-use windlass_core::frontend::grpc::Upkeep;
+use windlass_core::frontend::grpc::{Effort, Upkeep};
 use windlass_core::frontend::tls::{Tls, TlsFiles};
 use windlass_core::plane::Settings;
 
@@ -18,6 +18,7 @@ pub(crate) struct GrpcSettings {
     max_connection_age_ms: Option<u64>,
     max_connection_age_grace_ms: Option<u64>,
     tls: Option<GrpcTls>,
+    compression_level: String,
 }
 
 /// The members of `windlass.serving.grpc.GrpcTls`.
@@ -40,6 +41,7 @@ impl GrpcSettings {
         };
         let tls = self.tls.map(|GrpcTls { certificate, key, clients }| TlsFiles { certificate, key, clients });
         let grpc_tls = tls.map(|files| Tls::read(&files, b"h2")).transpose()?;
-        Ok(Settings { grpc_upkeep, grpc_tls, ..settings })
+        let grpc_effort = Effort::parse(&self.compression_level)?;
+        Ok(Settings { grpc_upkeep, grpc_tls, grpc_effort, ..settings })
     }
 }

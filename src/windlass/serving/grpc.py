@@ -19,7 +19,11 @@ class GrpcTls:
 
 @dataclass(frozen=True, slots=True)
 class GrpcSettings:
-    """How long connections live, how clients are found that went without a word, and how they are trusted."""
+    """How long connections live, how clients are found that went without a word, and how they are trusted.
+
+    ``compression_level`` is the work put into compressing the answers of inference: ``none``, ``low``, ``medium`` or
+    ``high``.
+    """
 
     keepalive_time_ms: int = 7_200_000
     keepalive_timeout_ms: int = 20_000
@@ -27,3 +31,4 @@ class GrpcSettings:
     max_connection_age_ms: int | None = None
     max_connection_age_grace_ms: int | None = None
     tls: GrpcTls | None = None
+    compression_level: str = "none"

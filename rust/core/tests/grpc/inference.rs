@@ -7,6 +7,8 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use tonic::Code;
 use tonic::codec::CompressionEncoding;
+use windlass_core::frontend::grpc::Effort;
+use windlass_core::plane::Settings;
 use windlass_core::proto::inference::infer_parameter::ParameterChoice;
 use windlass_core::proto::inference::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
 use windlass_core::proto::inference::{InferParameter, InferTensorContents, ModelInferRequest};
@@ -114,6 +116,30 @@ async fn who_does_not_compress_is_not_answered_compressed() {
     assert_eq!(answer.status(), (0, ""));
     assert_eq!(answer.headers.get("grpc-encoding"), None);
     assert_eq!(answer.body[0], 0);
+}
+
+#[tokio::test]
+async fn a_server_told_to_compress_answers_all_so_who_read_it() {
+    for (level, accepted, expected) in [
+        ("low", "identity,deflate,gzip", Some("gzip")),
+        ("medium", "deflate", Some("deflate")),
+        ("high", "gzip", Some("gzip")),
+        ("high", "identity", None),
+        ("none", "gzip", None),
+    ] {
+        let grpc_effort = Effort::parse(level).expect("a level");
+        let server = Server::start_with(Settings { grpc_effort, ..Settings::default() });
+        let mut head = request(crate::client::INFER);
+        head.headers_mut().insert("grpc-accept-encoding", accepted.parse().expect("a value"));
+        let body = framed(0, &prost::Message::encode_to_vec(&row(&[7.0; 1000])));
+
+        let answer = RawClient::new(server.address).await.send(head, body).await.expect("an answer");
+
+        assert_eq!(answer.status(), (0, ""));
+        let encoding = answer.headers.get("grpc-encoding").map(|name| name.to_str().expect("text"));
+        assert_eq!((encoding, answer.body[0]), (expected, u8::from(expected.is_some())), "{level} {accepted}");
+        assert_eq!(answer.body.len() < 1000, expected.is_some(), "{level} {accepted}");
+    }
 }
 
 #[tokio::test]

@@ -51,6 +51,13 @@ OPTIONS = (
         show_default="as long as they take",
         help="How long an old connection may finish its calls.",
     ),
+    option(
+        "--grpc-infer-response-compression-level",
+        type=click.Choice(["none", "low", "medium", "high"]),
+        default="none",
+        help="Work put into compressing the answers of inference, for clients that read it; with none, those who "
+        "compress are answered alike.",
+    ),
     BooleanOption("--grpc-use-ssl", default=False, help="Speak TLS."),
     BooleanOption(
         "--grpc-use-ssl-mutual", default=False, help="Speak TLS, and hear only clients that have a certificate."
@@ -90,6 +97,7 @@ def settings(values: Values) -> Settings:
             max_connection_age_ms=values["grpc_max_connection_age"],
             max_connection_age_grace_ms=values["grpc_max_connection_age_grace"],
             tls=_tls(values),
+            compression_level=values["grpc_infer_response_compression_level"],
         ),
     }
 

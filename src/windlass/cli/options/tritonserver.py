@@ -33,7 +33,6 @@ NO_EFFECT = {
     "--grpc-max-response-pool-size": "answers of a stream wait for their reader, not in a pool",
     "--grpc-http2-min-recv-ping-interval-without-data": "no client is turned away for its pings",
     "--grpc-http2-max-ping-strikes": "no client is turned away for its pings",
-    "--grpc-infer-response-compression-level": "answers are compressed where the question was",
     "--grpc-http2-max-pings-without-data": "pings are few: --grpc-keepalive-time says how often they are sent",
     "--sagemaker-port": "see --allow-sagemaker",
     "--sagemaker-safe-port-range": "see --allow-sagemaker",

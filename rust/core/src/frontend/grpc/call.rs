@@ -97,9 +97,11 @@ async fn work(head: &request::Parts, incoming: RecvStream, door: &Door) -> Resul
     let message = Inbox::new(incoming, encoding).next().await.ok_or_else(Refusal::cut_off)??;
     let inbound = Inbound { headers: &head.headers, read: started.zip(door.plane.tracing().time()) };
     let reply = rpc.answer(door, message, &inbound).await?;
-    match encoding.filter(|encoding| encoding.is_accepted(&head.headers)) {
+    let effort = door.plane.grpc_effort().filter(|_| rpc == Rpc::ModelInfer);
+    let alike = encoding.filter(|encoding| encoding.is_accepted(&head.headers));
+    match alike.or_else(|| effort.and_then(|_| Encoding::offered(&head.headers))) {
         None => Ok((reply, None)),
-        Some(encoding) => Ok((reply.compressed(encoding).await?, Some(encoding))),
+        Some(encoding) => Ok((reply.compressed(encoding, effort).await?, Some(encoding))),
     }
 }
 

@@ -1,4 +1,5 @@
-//! Compressed messages. A client that compresses what it sends is answered alike; nobody else pays for it.
+//! Compressed messages. A client that compresses what it sends is answered alike; nobody else pays for it, unless the server is told to
+//! compress the answers of all who can read that.
 
 use std::io::{Read, Write};
 
@@ -9,6 +10,7 @@ use flate2::write::{GzEncoder, ZlibEncoder};
 use http::HeaderMap;
 use tokio::task::spawn_blocking;
 
+use crate::error::{Error, Result as Outcome};
 use crate::frontend::grpc::message::MAX_BYTES;
 use crate::frontend::grpc::refusal::Refusal;
 
@@ -16,6 +18,46 @@ use crate::frontend::grpc::refusal::Refusal;
 pub(super) const NAMES: &str = "identity,deflate,gzip";
 /// From this size on the work is done on a thread of its own: the network would wait too long.
 const BLOCKING_BYTES: usize = 64 * 1024;
+
+/// How much work is put into the answers of inference, where all are to be compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// As little as there is.
+    Low,
+    /// What is usual.
+    Medium,
+    /// As much as there is.
+    High,
+}
+
+impl Effort {
+    /// The effort of that name; nothing for `none`.
+    ///
+    /// # Errors
+    /// `INVALID_ARG` for a name that is none.
+    pub fn parse(name: &str) -> Outcome<Option<Self>> {
+        Ok(match name {
+            "none" => None,
+            "low" => Some(Self::Low),
+            "medium" => Some(Self::Medium),
+            "high" => Some(Self::High),
+            _ => {
+                return Err(Error::invalid(format!(
+                    "compression level of gRPC answers `{name}`: expected none, low, medium or high"
+                )));
+            }
+        })
+    }
+
+    /// The level for the answer to a client that compressed: the least, where nobody said anything.
+    fn level(effort: Option<Self>) -> Compression {
+        match effort {
+            None | Some(Self::Low) => Compression::fast(),
+            Some(Self::Medium) => Compression::default(),
+            Some(Self::High) => Compression::best(),
+        }
+    }
+}
 
 /// How bytes are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +97,12 @@ impl Encoding {
         accepted.is_none_or(|names| names.split(',').any(|name| name.trim() == self.name()))
     }
 
+    /// What a client reads that did not compress itself: nothing, unless it says so.
+    pub(super) fn offered(headers: &HeaderMap) -> Option<Self> {
+        headers.get("grpc-accept-encoding")?;
+        [Self::Gzip, Self::Deflate].into_iter().find(|encoding| encoding.is_accepted(headers))
+    }
+
     /// Decompresses a message.
     ///
     /// # Errors
@@ -67,9 +115,9 @@ impl Encoding {
     ///
     /// # Errors
     /// INTERNAL when there is no thread for it.
-    pub(super) async fn compress(self, parts: Vec<Bytes>) -> Result<Bytes, Refusal> {
+    pub(super) async fn compress(self, parts: Vec<Bytes>, effort: Option<Effort>) -> Result<Bytes, Refusal> {
         let size = parts.iter().map(Bytes::len).sum();
-        let compressed = maybe_elsewhere(size, move || self.compressed(&parts)).await?;
+        let compressed = maybe_elsewhere(size, move || self.compressed(&parts, Effort::level(effort))).await?;
         compressed.map_err(|error| Refusal::internal(format!("the answer cannot be compressed: {error}")))
     }
 
@@ -90,8 +138,7 @@ impl Encoding {
         Ok(out.into())
     }
 
-    fn compressed(self, parts: &[Bytes]) -> std::io::Result<Bytes> {
-        let level = Compression::fast();
+    fn compressed(self, parts: &[Bytes], level: Compression) -> std::io::Result<Bytes> {
         Ok(match self {
             Self::Gzip => {
                 let mut encoder = GzEncoder::new(Vec::new(), level);
@@ -127,10 +174,13 @@ mod tests {
         for encoding in [Encoding::Gzip, Encoding::Deflate] {
             for size in [0, 10, BLOCKING_BYTES * 3] {
                 let text = Bytes::from(vec![7; size]);
-                let compressed =
-                    encoding.compress(vec![text.slice(..size / 2), text.slice(size / 2..)]).await.expect("work");
+                for effort in ["none", "low", "medium", "high"] {
+                    let effort = Effort::parse(effort).expect("a level");
+                    let parts = vec![text.slice(..size / 2), text.slice(size / 2..)];
+                    let compressed = encoding.compress(parts, effort).await.expect("work");
 
-                assert_eq!(encoding.decompress(compressed).await, Ok(text), "{encoding:?} {size}");
+                    assert_eq!(encoding.decompress(compressed).await, Ok(text.clone()), "{encoding:?} {size}");
+                }
             }
         }
     }
@@ -138,11 +188,31 @@ mod tests {
     #[test]
     fn a_bomb_is_refused_at_the_limit() {
         for encoding in [Encoding::Gzip, Encoding::Deflate] {
-            let bomb = encoding.compressed(&[Bytes::from(vec![0; 100_000])]).expect("work");
+            let bomb = encoding.compressed(&[Bytes::from(vec![0; 100_000])], Compression::fast()).expect("work");
 
             assert_eq!(encoding.decompressed(&bomb, 100_000).map(|bytes| bytes.len()), Ok(100_000));
             assert_eq!(encoding.decompressed(&bomb, 99_999), Err(Refusal::too_large(100_000, 99_999)));
         }
+    }
+
+    #[test]
+    fn a_client_is_offered_what_it_says_it_reads() {
+        for (accepted, expected) in [
+            ("identity, deflate, gzip", Some(Encoding::Gzip)),
+            ("deflate", Some(Encoding::Deflate)),
+            ("identity", None),
+        ] {
+            let name = "grpc-accept-encoding".parse().expect("a name");
+            let headers = HeaderMap::from_iter([(name, accepted.parse().expect("a value"))]);
+            assert_eq!(Encoding::offered(&headers), expected, "{accepted}");
+        }
+        assert_eq!(Encoding::offered(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_level_that_is_none_is_refused() {
+        let error = Effort::parse("most").expect_err("no level");
+        assert_eq!(error.message, "compression level of gRPC answers `most`: expected none, low, medium or high");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use prost::{Message, length_delimiter_len};
 
-use crate::frontend::grpc::compression::Encoding;
+use crate::frontend::grpc::compression::{Effort, Encoding};
 use crate::frontend::grpc::refusal::Refusal;
 use crate::trace::Trace;
 
@@ -133,11 +133,11 @@ impl Reply {
     ///
     /// # Errors
     /// As `Encoding::compress`.
-    pub(super) async fn compressed(mut self, encoding: Encoding) -> Result<Self, Refusal> {
+    pub(super) async fn compressed(mut self, encoding: Encoding, effort: Option<Effort>) -> Result<Self, Refusal> {
         if let Some(first) = self.parts.first_mut() {
             first.advance(PREFIX_BYTES);
         }
-        let message = encoding.compress(self.parts).await?;
+        let message = encoding.compress(self.parts, effort).await?;
         let mut prefix = BytesMut::with_capacity(PREFIX_BYTES);
         prefix.put_u8(1);
         prefix.put_u32(message.len() as u32);

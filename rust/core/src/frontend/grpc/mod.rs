@@ -26,6 +26,7 @@ use tokio::task::JoinSet;
 
 use crate::frontend::{Door, Stop};
 
+pub use compression::Effort;
 pub use upkeep::Upkeep;
 
 /// Connections on one reactor; further ones wait in the kernel's queue.
