@@ -186,7 +186,8 @@ def _made(context: LoadContext, key: str, make: Callable[[Path], None]) -> Path:
                 except BaseException:
                     shutil.rmtree(folder, ignore_errors=True)
                     raise
-                whole.touch()
+            # Its date tells when the environment was last wanted, to who clears up.
+            whole.touch()
     except OSError as error:
         hint = "XDG_CACHE_HOME names another folder for them"
         raise context.failure(f"no environment can be made in `{root}`: {error}", hint=hint) from None
