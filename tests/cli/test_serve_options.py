@@ -103,6 +103,17 @@ def test_how_long_a_network_thread_looks_has_a_bound():
         settings("--busy-poll-us=1001")
 
 
+def test_hosts_are_told_their_policies():
+    given = settings("--host-policy=gpu_0,cpu-cores=0-3", "--host-policy", "cpu,numa-node=0")
+    assert given.host_policies == ("gpu_0,cpu-cores=0-3", "cpu,numa-node=0")
+
+
+def test_answers_of_grpc_are_compressed_as_told():
+    assert settings("--grpc-infer-response-compression-level=high").grpc.compression_level == "high"
+    with pytest.raises(click.BadParameter, match="'most' is not one of 'none', 'low', 'medium', 'high'"):
+        settings("--grpc-infer-response-compression-level=most")
+
+
 def test_traces_are_set_up_in_either_way():
     assert settings("--trace-config", "level=TIMESTAMPS", "--trace-config=triton,file=t.json").trace_config == (
         "level=TIMESTAMPS",

@@ -193,6 +193,11 @@ pub trait Instance: Send {
     /// request. A panic fails the batch and nothing else.
     fn execute(&mut self, jobs: &mut [Job]) -> Execution;
 
+    /// The processor cores that it is kept to; none where it may use all.
+    fn cores(&self) -> &[usize] {
+        &[]
+    }
+
     /// What tells, at any time and on any thread, why it is not able to execute; none for those that always are.
     fn watch(&self) -> Option<Watch> {
         None
@@ -260,6 +265,14 @@ impl Executor {
         match self {
             Self::Local(instance) => instance.gpu(),
             Self::Remote(instance) => instance.gpu(),
+        }
+    }
+
+    /// The cores that it is kept to on a thread of its own; another process sees to that itself.
+    pub(crate) fn cores(&self) -> &[usize] {
+        match self {
+            Self::Local(instance) => instance.cores(),
+            Self::Remote(_) => &[],
         }
     }
 

@@ -7,6 +7,8 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::thread::{CpuSet, sched_setaffinity};
+
 use crate::error::{Error, Result};
 use crate::instance::{Execution, Executor, Instance, Job, Outcome, Outputs};
 use crate::limiter::Stake;
@@ -84,9 +86,9 @@ impl Run {
         self.effort.is_none() && self.is_local()
     }
 
-    /// Whether it can be executed on the thread that has it.
+    /// Whether it can be executed on the thread that has it, which is kept to no cores.
     pub(crate) fn is_local(&self) -> bool {
-        matches!(self.worker.executor, Executor::Local(_))
+        matches!(&self.worker.executor, Executor::Local(instance) if instance.cores().is_empty())
     }
 
     /// Executes on this thread. Returns the answers that may leave and what the worker does next.
@@ -134,7 +136,7 @@ impl Run {
         }
         let lane = match &self.worker.lane {
             Some(lane) => lane.clone(),
-            None => match start_lane(self.worker.executor.name()) {
+            None => match start_lane(self.worker.executor.name(), self.worker.executor.cores()) {
                 Ok(lane) => {
                     self.worker.lane = Some(lane.clone());
                     lane
@@ -198,11 +200,17 @@ impl Drop for Commission {
     }
 }
 
-fn start_lane(name: &str) -> Result<Sender<Box<Run>>> {
+fn start_lane(name: &str, cores: &[usize]) -> Result<Sender<Box<Run>>> {
     let (lane, runs) = channel::<Box<Run>>();
+    let mut set = CpuSet::new();
+    cores.iter().filter(|&&core| core < CpuSet::MAX_CPU).for_each(|&core| set.set(core));
     thread::Builder::new()
         .name(format!("instance {name}"))
         .spawn(move || {
+            if set.count() > 0 {
+                // The cores were there when the server started. One that is gone since is no reason not to answer.
+                let _ = sched_setaffinity(None, &set);
+            }
             while let Ok(run) = runs.recv() {
                 let mut next = Some(run);
                 while let Some(run) = next.take() {

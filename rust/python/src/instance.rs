@@ -30,11 +30,13 @@ pub(crate) struct PythonInstance {
     execute: Py<PyAny>,
     per_request: bool,
     answers: Arc<Answers>,
+    /// The processor cores that it is kept to.
+    cores: Vec<usize>,
 }
 
 impl PythonInstance {
     /// Looks up what will be needed for every batch.
-    pub(crate) fn wrap(object: &Bound<'_, PyAny>, spec: &Arc<Spec>) -> PyResult<Self> {
+    pub(crate) fn wrap(object: &Bound<'_, PyAny>, spec: &Arc<Spec>, cores: Vec<usize>) -> PyResult<Self> {
         let per_request = object.getattr("per_request")?.extract()?;
         let method = if per_request { "execute_each" } else { "execute" };
         Ok(Self {
@@ -44,6 +46,7 @@ impl PythonInstance {
             object: object.clone().unbind(),
             per_request,
             answers: Arc::new(Answers::new(object.py(), spec)?),
+            cores,
         })
     }
 
@@ -204,6 +207,10 @@ impl Instance for PythonInstance {
 
     fn execute(&mut self, jobs: &mut [Job]) -> Execution {
         self.run(jobs)
+    }
+
+    fn cores(&self) -> &[usize] {
+        &self.cores
     }
 
     fn watch(&self) -> Option<Watch> {

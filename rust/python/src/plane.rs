@@ -111,8 +111,9 @@ impl PyPlane {
     }
 
     /// Makes a version of its instances, and has these warm up. `labels` says for an output what its elements stand for; `files` are those
-    /// that the configuration names, by their paths in the model's folder.
-    #[pyo3(signature = (version, config, config_json, instances, load_ns, *, labels = HashMap::new(), files = HashMap::new()))]
+    /// that the configuration names, by their paths in the model's folder; `cores` keep each instance to some processor cores.
+    #[pyo3(signature = (version, config, config_json, instances, load_ns, *, labels = HashMap::new(), files = HashMap::new(),
+        cores = Vec::new()))]
     #[allow(clippy::too_many_arguments)] // what there is to say of a version
     fn prepare(
         &self,
@@ -124,6 +125,7 @@ impl PyPlane {
         load_ns: u64,
         labels: HashMap<String, Vec<String>>,
         files: HashMap<String, Vec<u8>>,
+        cores: Vec<Vec<usize>>,
     ) -> PyResult<PyVersion> {
         let files = files.into_iter().map(|(path, data)| (path, data.into())).collect();
         let mut spec = Spec::decode_with(version, config, config_json, &files)
@@ -133,8 +135,11 @@ impl PyPlane {
         }
         self.0.complete(&mut spec);
         let spec = Arc::new(spec);
-        let instances =
-            instances.into_iter().map(|instance| self.executor(instance.bind(py), &spec)).collect::<PyResult<_>>()?;
+        let cores = cores.into_iter().chain(std::iter::repeat_with(Vec::new));
+        let instances = instances.into_iter().zip(cores);
+        let instances = instances
+            .map(|(instance, cores)| self.executor(instance.bind(py), &spec, cores))
+            .collect::<PyResult<_>>()?;
         py.detach(|| self.0.prepare(spec, instances, Duration::from_nanos(load_ns), &files))
             .map(PyVersion::new)
             .map_err(|error| to_exception(py, &error))
@@ -221,10 +226,10 @@ impl PyPlane {
 
 impl PyPlane {
     /// An instance, in this process or in its own.
-    fn executor(&self, instance: &Bound<'_, PyAny>, spec: &Arc<Spec>) -> PyResult<Executor> {
+    fn executor(&self, instance: &Bound<'_, PyAny>, spec: &Arc<Spec>, cores: Vec<usize>) -> PyResult<Executor> {
         let gpu = self.gpu(instance)?;
         let Some(process) = instance.getattr_opt("process")? else {
-            return PythonInstance::wrap(instance, spec).map(|made| Executor::Local(Box::new(made.on(gpu))));
+            return PythonInstance::wrap(instance, spec, cores).map(|made| Executor::Local(Box::new(made.on(gpu))));
         };
         let process = process.cast::<PyProcess>().map_err(PyErr::from)?.get().take()?;
         self.0.adopt(process, spec, gpu).map_err(|error| PyOSError::new_err(error.message))

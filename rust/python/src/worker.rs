@@ -80,5 +80,5 @@ fn started(worker: &Bound<'_, PyAny>) -> PyResult<Option<PythonInstance>> {
     let (instance, version, config, config_json): (Bound<'_, PyAny>, i64, Vec<u8>, String) = started.extract()?;
     let spec: Result<Spec> = Spec::decode(version, &config, &config_json);
     let spec = spec.map_err(|error| PyOSError::new_err(error.message))?;
-    PythonInstance::wrap(&instance, &Arc::new(spec)).map(Some)
+    PythonInstance::wrap(&instance, &Arc::new(spec), Vec::new()).map(Some)
 }

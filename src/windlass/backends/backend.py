@@ -4,7 +4,7 @@ Another package offers a backend by an entry point in the group ``windlass.backe
 backend's, and its object has ``open``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -98,6 +98,8 @@ class LoadContext:
     host: Host | None = None
     # Starts a process, by the instance's name and the interpreter, where the model may have one.
     launch: "Callable[[str, str | None], Process] | None" = None
+    # The cores that instances are kept to, by the name of their host policy.
+    policies: Mapping[str, Collection[int]] = field(default_factory=dict)
 
     def parameter(self, name: str, default: str = "") -> str:
         """Return a parameter of the configuration, else the server's setting for the backend."""

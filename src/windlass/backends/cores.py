@@ -1,7 +1,9 @@
-"""How many processor cores this process may use: of its affinity, and of its container's quota."""
+"""Which processor cores there are, which of them a process may use, and how what it starts is kept to some of them."""
 
 import math
 import os
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -15,3 +17,32 @@ def core_count(quota: Path = _QUOTA) -> int:
     except (OSError, ValueError):
         return allowed
     return allowed if limit == "max" else max(1, min(allowed, math.ceil(int(limit) / int(period))))
+
+
+@contextmanager
+def kept_to(cores: Collection[int]) -> Iterator[None]:
+    """Keep this thread to some cores for the length of a block, and for good the threads that it starts meanwhile.
+
+    Without any it stays where it may be.
+    """
+    if not cores:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def keep_process_to(cores: Collection[int]) -> None:
+    """Keep all threads of this process to some cores, and those to come; without any, leave them."""
+    if not cores:
+        return
+    for thread in Path("/proc/self/task").iterdir():
+        try:
+            os.sched_setaffinity(int(thread.name), cores)
+        except ProcessLookupError:
+            # It has ended meanwhile.
+            continue

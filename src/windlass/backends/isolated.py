@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from windlass.backends import cuda
 from windlass.backends.backend import LoadContext, Process
-from windlass.backends.placement import placements
+from windlass.backends.placement import placements, policy_of
 from windlass.config import ModelConfig
 
 # Starts a process, by the instance's name and the interpreter; without one, the server's.
@@ -50,7 +50,9 @@ class IsolatedModel:
                 made.append(IsolatedInstance(place.name, place.kind, place.device, process))
                 if number:
                     self._open(process)
-                process.call("start", json.dumps({"config": _text(config), "place": number}).encode())
+                cores = self._context.policies.get(policy_of(config, place.name, place.kind, place.device), ())
+                given = {"config": _text(config), "place": number, "cores": sorted(cores)}
+                process.call("start", json.dumps(given).encode())
         except BaseException:
             for instance in made:
                 instance.close()

@@ -27,6 +27,13 @@ def placements(config: ModelConfig, count_gpus: Callable[[], int], only: int | N
     return places if only is None else [places[only]]
 
 
+def policy_of(config: ModelConfig, instance: str, kind: str, device: int) -> str:
+    """Return the host policy of an instance: that of its group, else the one of all instances on such a device."""
+    group = instance.rpartition("_")[0]
+    named = next((found.host_policy for found in config.instance_group if found.name == group), "")
+    return named or (f"gpu_{device}" if kind == "GPU" else kind.lower())
+
+
 def no_gpus() -> int:
     """Count for a backend that does not drive GPUs."""
     return 0

@@ -4,13 +4,14 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import windlass
 from windlass._plane import Plane, Version
 from windlass.backends import LoadContext, Process, find
+from windlass.backends.cores import kept_to
 from windlass.config import ModelConfig, config_json, normalise, validate
 from windlass.config.ensemble import is_ensemble
 from windlass.config.model import backend_name
@@ -18,6 +19,7 @@ from windlass.errors import ModelLoadError
 from windlass.repository import ModelEntry, labels, tensor_files
 from windlass.repository.layout import model_file
 from windlass.serving.ensembles import Ensembles
+from windlass.serving.hosts import cores_of, shared_cores
 
 log = logging.getLogger("windlass")
 
@@ -31,6 +33,7 @@ class LoadSettings:
     threads: int = 4
     retries: int = 0
     drain_timeout_s: float = 30.0
+    policies: Mapping[str, Collection[int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +74,11 @@ class Opener:
             _refuse_faults(normalise(written, entry.name), entry)
         settings = {**self._settings.backends.get("", {}), **self._settings.backends.get(backend, {})}
         path, host = entry.versions[version], self._plane.host()
-        context = LoadContext(entry.name, version, entry.path, path, written, settings, host, self._launch)
-        model = find(backend).open(context)
+        policies = self._settings.policies
+        context = LoadContext(entry.name, version, entry.path, path, written, settings, host, self._launch, policies)
+        # Frameworks start threads of their own, which stay where the thread was that started them.
+        with kept_to(shared_cores(normalise(written, entry.name), policies)):
+            model = find(backend).open(context)
         config = normalise(model.config if self._settings.complete else written, entry.name)
         config.default_model_filename = config.default_model_filename or model_file(config.backend, path)
         _refuse_faults(config, entry)
@@ -83,9 +89,13 @@ class Opener:
         except ValueError as error:
             raise ModelLoadError(str(error), where=str(entry.config_path)) from None
         named, files = labels(config, entry.path), tensor_files(config, entry.path)
-        instances = model.instances(config)
+        with kept_to(shared_cores(config, policies)):
+            instances = model.instances(config)
+        homes = [cores_of(config, made, policies) for made in instances]
         serialized, text, took_ns = config.SerializeToString(), config_json(config), time.perf_counter_ns() - started
-        prepared = self._plane.prepare(version, serialized, text, instances, took_ns, labels=named, files=files)
+        prepared = self._plane.prepare(
+            version, serialized, text, instances, took_ns, labels=named, files=files, cores=homes
+        )
         kinds = tuple(instance.kind for instance in instances)
         return Opened(version, config, prepared, kinds, (time.perf_counter_ns() - started) / 1e9)
 

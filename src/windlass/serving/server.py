@@ -15,6 +15,7 @@ from windlass.repository import ModelEntry, Reading, Snapshot, scan
 from windlass.serving.control import Control
 from windlass.serving.ensembles import with_steps
 from windlass.serving.grpc import GrpcSettings
+from windlass.serving.hosts import Policies, host_policies
 from windlass.serving.limits import ResourceLimit
 from windlass.serving.loader import Loader
 from windlass.serving.opener import LoadSettings
@@ -58,8 +59,8 @@ class ServerSettings:
     of its own is at ``host``. A network thread looks for more to do for ``busy_poll_us`` before it sleeps, where that
     saves waking it up.
 
-    ``trace_config``, ``metrics_config``, ``http_restricted_api`` and ``grpc_restricted_protocol`` hold texts as the
-    command line takes them: ``"level=TIMESTAMPS"``, ``"health,metadata:key=value"``.
+    ``host_policies``, ``trace_config``, ``metrics_config``, ``http_restricted_api`` and ``grpc_restricted_protocol``
+    hold texts as the command line takes them: ``"level=TIMESTAMPS"``, ``"health,metadata:key=value"``.
     """
 
     host: str = "127.0.0.1"
@@ -91,6 +92,7 @@ class ServerSettings:
     load_retries: int = 0
     server_id: str = "windlass"
     backend_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    host_policies: tuple[str, ...] = ()
     trace_config: tuple[str, ...] = ()
     http_header_forward_pattern: str = ""
     grpc_header_forward_pattern: str = ""
@@ -127,10 +129,12 @@ class Server:
         # When it has to have ended.
         self._until: float | None = None
         self._control: Control | None = None
+        self._policies: Policies = {}
 
     def start(self) -> Self:
         """Listen, load the models, and call the server ready. It is alive, but not ready, while models load."""
         settings = self.settings
+        self._policies = host_policies(settings.host_policies)
         chosen = self._chosen(scan(self.repositories, self._reading()))
         control = Control(self.repositories, self._reading(), explicit=settings.control_mode == "explicit")
         plane = self._make_plane(control)
@@ -207,6 +211,7 @@ class Server:
             settings.load_threads,
             settings.load_retries,
             settings.exit_timeout_s,
+            self._policies,
         )
 
     def _look(self) -> Snapshot:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from windlass._plane import Channel
 from windlass.backends import Instance, LoadContext
+from windlass.backends.cores import keep_process_to
 from windlass.backends.python import open_here
 from windlass.backends.python.triton_instance import TritonInstance
 from windlass.config import ModelConfig, config_json
@@ -67,8 +68,9 @@ class Worker:
         return self._opened.config.SerializeToString()
 
     def _start(self, given: dict[str, Any]) -> bytes:
-        """Make the instance at that place of the complete configuration."""
+        """Make the instance at that place of the complete configuration, on the cores that it is kept to."""
         assert self._opened is not None and self._context is not None, "`open` comes first"
+        keep_process_to(given["cores"])
         config = ModelConfig.FromString(base64.b64decode(given["config"]))
         (self._instance,) = self._opened.instances(config, only=given["place"])
         text = config_json(config)

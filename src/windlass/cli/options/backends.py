@@ -10,6 +10,13 @@ OPTIONS = (
         metavar="[BACKEND,]KEY=VALUE",
         help="A setting for a backend, or for all; repeatable.",
     ),
+    option(
+        "--host-policy",
+        multiple=True,
+        metavar="POLICY,KEY=VALUE",
+        help="Keep instances to cores: cpu-cores=0-3, or those of numa-node=0. The policy is the `host_policy` of an "
+        "instance group; that of all others is `cpu`, `gpu_0`, `gpu_1` or `model`. Repeatable.",
+    ),
 )
 
 
@@ -22,7 +29,7 @@ def settings(values: Values) -> Settings:
         if not equals:
             raise UsageError(f"--backend-config `{text}`: expected [BACKEND,]KEY=VALUE")
         by_backend.setdefault(backend if comma else "", {})[key] = value
-    return {"backend_settings": by_backend}
+    return {"backend_settings": by_backend, "host_policies": tuple(values["host_policy"])}
 
 
 SECTION = Section("Backends", OPTIONS, settings)

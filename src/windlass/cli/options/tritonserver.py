@@ -27,7 +27,6 @@ NO_EFFECT = {
     "--enable-peer-access": "tensors are not passed between GPUs",
     "--min-supported-compute-capability": "the framework of each model decides which GPUs it can use",
     "--model-load-gpu-limit": "memory of GPUs belongs to the framework of each model; limit it there",
-    "--host-policy": "processes are bound to cores and memory from outside: `numactl` or `taskset`",
     "--grpc-infer-thread-count": "--network-threads serve REST and gRPC alike",
     "--grpc-infer-allocation-pool-size": "requests are not kept for reuse",
     "--grpc-max-response-pool-size": "answers of a stream wait for their reader, not in a pool",
