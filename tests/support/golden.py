@@ -6,7 +6,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from windlass.config.project import read_project
+from windlass.config.project import Source, read_project
 from windlass.config.yaml_text import parse
 from windlass.generate import Files
 from windlass.release import Release, read_release
@@ -73,9 +73,12 @@ class Case:
 
     def release(self, folder: Path, target: str) -> Release:
         """Return the release of the project on a target, laid out in an empty folder."""
-        project = read_project(self.project(folder), target)
+        file = self.project(folder)
+        project, siblings = read_project(file, target), Source.read(file).siblings(target)
         paths = {"root": "../..", "place": f".windlass/{target}"}
-        release, findings = read_release(project, target, folder, VERSION, revision="0" * 40, **paths)
+        release, findings = read_release(
+            project, target, folder, VERSION, siblings=siblings, revision="0" * 40, **paths
+        )
         assert not [finding for finding in findings if finding.severity == "error"], findings
         return release
 

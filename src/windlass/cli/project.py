@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ class Opened:
     project: "Project"
     target: str
     folder: Path
+    siblings: "Mapping[str, Project]"
 
     def release(self, folder: Path | None = None) -> "Release":
         """Return what is to run; faults between project and repository end the program.
@@ -39,7 +40,8 @@ class Opened:
         place = folder.resolve() if folder else self.folder / STATE / self.target
         paths = {"root": os.path.relpath(self.folder, place), "place": os.path.relpath(place, self.folder)}
         revised = revision(self.folder)
-        read = read_release(self.project, self.target, self.folder, __version__, revision=revised, **paths)
+        told = {"revision": revised, **paths}
+        read = read_release(self.project, self.target, self.folder, __version__, siblings=self.siblings, **told)
         tell(read[1])
         return read[0]
 
@@ -73,7 +75,8 @@ def opened(file: Path, target: str | None) -> Opened:
     tell(findings)
     if project is None:
         sys.exit(output.BAD)
-    return Opened(project, target or source.targets[0], source.path.resolve().parent)
+    name = target or source.targets[0]
+    return Opened(project, name, source.path.resolve().parent, source.siblings(name))
 
 
 def tell(findings: "list[Finding]") -> None:

@@ -1,9 +1,11 @@
 """Reads what a release is made of: the models of a repository that is a folder, digests of files, the revision."""
 
+import dataclasses
 import fnmatch
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from windlass.config import Finding
 from windlass.config.project import Project
@@ -11,34 +13,57 @@ from windlass.release.release import Model, Release
 from windlass.repository import ModelEntry, scan
 from windlass.repository.digest import digest, files
 
+Models = dict[str, tuple[Model, ...]]
+Inputs = dict[str, str]
+
 
 def read_release(
-    project: Project, target: str, folder: Path, version: str, **also: str
+    project: Project,
+    target: str,
+    folder: Path,
+    version: str,
+    *,
+    siblings: Mapping[str, Project] | None = None,
+    **also: Any,
 ) -> tuple[Release, list[Finding]]:
     """Return the release of a project in a folder, and what is wrong between project and repository.
 
-    ``also`` are further members of the release: ``revision``, ``root``. Raises ``RepositoryError`` where the
-    repository is to be a folder and is none.
+    ``siblings`` are the project as it is on other targets, for texts that several targets share. ``also`` are further
+    members of the release: ``revision``, ``root``. Raises ``RepositoryError`` where the repository is to be a folder
+    and is none.
     """
+    known: dict[str, dict[str, Model]] = {}
+    members = {target: project, **(siblings or {})}
+    read = {name: _read(one, folder, known) for name, one in members.items()}
+    made = [Release(members[name], name, version, models, inputs, **also) for name, (models, inputs, _) in read.items()]
+    return dataclasses.replace(made[0], siblings=tuple(made[1:])), read[target][-1]
+
+
+def _read(project: Project, folder: Path, known: dict[str, dict[str, Model]]) -> tuple[Models, Inputs, list[Finding]]:
+    """Read models and files; ``known`` are models by folder and name that were digested already."""
     inputs = {path: _digest(folder / path) for path in _inputs(project) if (folder / path).is_file()}
     findings = [
         Finding(path, f"`{folder / path}` is no file", "write it, or leave the key out")
         for path in _inputs(project)
         if path not in inputs
     ]
-    models: dict[str, tuple[Model, ...]] = {}
-    if project.repository.path is not None:
-        entries = scan([folder / project.repository.path]).models
+    models: Models = {}
+    place = project.repository.path
+    if place is not None:
+        entries = scan([folder / place]).models
         findings += list(_unmatched(project, entries))
-        known = {name: _model(entry) for name, entry in entries.items()}
-        models = {
-            name: tuple(
-                known[model] for model in known if any(fnmatch.fnmatchcase(model, one) for one in service.models)
-            )
-            for name, service in project.services.items()
-            if service.runtime != "vllm"
-        }
-    return Release(project, target, version, models, inputs, **also), findings
+        if place not in known:
+            known[place] = {name: _model(entry) for name, entry in entries.items()}
+        models = _served(project, known[place])
+    return models, inputs, findings
+
+
+def _served(project: Project, known: dict[str, Model]) -> Models:
+    return {
+        name: tuple(known[model] for model in known if any(fnmatch.fnmatchcase(model, one) for one in service.models))
+        for name, service in project.services.items()
+        if service.runtime != "vllm"
+    }
 
 
 def _inputs(project: Project) -> list[str]:

@@ -42,6 +42,8 @@ class Release:
     revision: str = ""
     root: str = "."
     place: str = "."
+    siblings: "tuple[Release, ...]" = ()
+    """The same project on other targets whose files form a tree with those of this one."""
 
     @property
     def target(self) -> Target:

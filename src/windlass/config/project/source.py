@@ -12,6 +12,7 @@ from windlass.config.check import Finding
 from windlass.config.project.project import Project
 from windlass.config.project.rules import faults
 from windlass.config.project.sentences import sentence
+from windlass.config.project.target import KubernetesTarget, Target
 from windlass.config.yaml_text import Document, Place, parse
 from windlass.errors import ConfigError
 
@@ -70,6 +71,12 @@ class Source:
         wrong = any(finding.severity == "error" for finding in findings)
         return (None if wrong else project), sorted(findings, key=_line)
 
+    def siblings(self, target: str) -> dict[str, Project]:
+        """Return the project on the other targets whose files form a tree with those of this one."""
+        found = {name: self.project(name)[0] for name in self.targets}
+        tree = {name: one for name, one in found.items() if one is not None and _in_tree(one.targets[name])}
+        return {name: one for name, one in tree.items() if name != target} if target in tree else {}
+
     def _finding(self, document: Document, detail: ErrorDetails) -> Finding:
         place = tuple(_keys(document.value, detail["loc"]))
         message, hint = sentence(detail, place)
@@ -99,6 +106,10 @@ class ProjectError(ConfigError):
         count = f"{len(findings)} errors" if len(findings) > 1 else "an error"
         super().__init__(f"`{path}` has {count}")
         self.findings = findings
+
+
+def _in_tree(target: Target) -> bool:
+    return isinstance(target, KubernetesTarget) and target.layout == "kustomize"
 
 
 def _validated(value: Any) -> tuple[Project | None, list[ErrorDetails]]:

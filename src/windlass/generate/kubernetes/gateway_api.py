@@ -37,7 +37,7 @@ def rest_port(asked: Gateway) -> int:
 
 def of_service(release: Release, asked: Gateway, route: GatewayApi, server: Server) -> list[Object]:
     """Return the routes of a service."""
-    found = [_http(release, asked, route, one) for one in routes.paths(release) if one.server == server]
+    found = [_http(asked, route, one) for one in routes.paths(release) if one.server == server]
     if server.speaks_grpc:
         found.append(_grpc(release, asked, route, server))
     return found
@@ -54,16 +54,17 @@ def _listener(release: Release, asked: Gateway, name: str, port: int, allowed: O
     return {**found, "allowedRoutes": {"namespaces": allowed, "kinds": kinds}}
 
 
-def _parents(release: Release, asked: Gateway, route: GatewayApi, listener: str) -> Object:
+def _parents(server: Server, asked: Gateway, route: GatewayApi, listener: str) -> Object:
+    release = server.release
     home = namespace_of(release, None)
     namespace, _, name = (route.gateway or f"{home}/{objects.named(release, 'gateway')}").partition("/")
-    parent = {"name": name, "namespace": namespace}
+    parent = {"name": name, **({} if namespace == server.namespace else {"namespace": namespace})}
     if not route.gateway:
         parent["sectionName"] = listener
     return {"parentRefs": [parent], **({"hostnames": [asked.host]} if asked.host else {})}
 
 
-def _http(release: Release, asked: Gateway, route: GatewayApi, paths: Paths) -> Object:
+def _http(asked: Gateway, route: GatewayApi, paths: Paths) -> Object:
     backends = routes.backends(paths.server, REST)
     rules: list[Object] = []
     matches = [{"path": {"type": "RegularExpression", "value": f"^{one}$"}} for one in paths.patterns]
@@ -81,7 +82,7 @@ def _http(release: Release, asked: Gateway, route: GatewayApi, paths: Paths) -> 
             rewrite = {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": replaced}}
             rule["filters"] = [{"type": "URLRewrite", "urlRewrite": rewrite}]
         rules.append({**rule, **_endless(backends)})
-    spec = {**_parents(release, asked, route, "rest"), "rules": rules}
+    spec = {**_parents(paths.server, asked, route, "rest"), "rules": rules}
     return paths.server.declared("HTTPRoute", paths.server.beside(), spec=spec)
 
 
@@ -101,5 +102,5 @@ def _grpc(release: Release, asked: Gateway, route: GatewayApi, server: Server) -
         }
         for calls in (routes.INFER_CALLS, routes.TELLING_CALLS)
     ]
-    spec = {**_parents(release, asked, route, "grpc"), "rules": rules}
+    spec = {**_parents(server, asked, route, "grpc"), "rules": rules}
     return server.declared("GRPCRoute", server.beside(), spec=spec)
