@@ -1,7 +1,7 @@
 """Everything that is written for a release, by the kind of its target."""
 
 from windlass.config.project import ComposeTarget, LocalTarget
-from windlass.generate import compose, kubernetes, processes
+from windlass.generate import compose, images, kubernetes, processes
 from windlass.generate.text import Files
 from windlass.release import Release
 
@@ -11,8 +11,8 @@ def files(release: Release) -> Files:
     if isinstance(release.target, LocalTarget):
         return processes.files(release)
     if isinstance(release.target, ComposeTarget):
-        return compose.files(release)
-    return kubernetes.files(release)
+        return {**compose.files(release), **images.files(release)}
+    return {**kubernetes.files(release), **images.files(release)}
 
 
 def pipeline(name: str, release: Release) -> Files:

@@ -1,5 +1,6 @@
 """How generated texts look: YAML as people write it, and templates that forget nothing."""
 
+import posixpath
 import re
 from functools import cache
 from typing import Any
@@ -83,6 +84,8 @@ def _environment() -> jinja2.Environment:
         autoescape=False,  # noqa: S701  (what is written is no HTML)
     )
     made.filters["seconds"] = seconds
+    made.filters["parent"] = posixpath.dirname
+    made.filters["last_part"] = posixpath.basename
     return made
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from windlass.config import Finding
 from windlass.config.project import Project
-from windlass.release.release import Model, Release
+from windlass.release.release import Model, Release, lock
 from windlass.repository import ModelEntry, scan
 from windlass.repository.digest import digest, files
 
@@ -36,12 +36,13 @@ def read_release(
     members = {target: project, **(siblings or {})}
     read = {name: _read(one, folder, known) for name, one in members.items()}
     made = [Release(members[name], name, version, models, inputs, **also) for name, (models, inputs, _) in read.items()]
-    return dataclasses.replace(made[0], siblings=tuple(made[1:])), read[target][-1]
+    return dataclasses.replace(made[0], siblings=tuple(made[1:])), [*read[target][-1], *_without_backends(made[0])]
 
 
 def _read(project: Project, folder: Path, known: dict[str, dict[str, Model]]) -> tuple[Models, Inputs, list[Finding]]:
     """Read models and files; ``known`` are models by folder and name that were digested already."""
-    inputs = {path: _digest(folder / path) for path in _inputs(project) if (folder / path).is_file()}
+    locks = [lock(name) for name in project.services]
+    inputs = {path: _digest(folder / path) for path in (*_inputs(project), *locks) if (folder / path).is_file()}
     findings = [
         Finding(path, f"`{folder / path}` is no file", "write it, or leave the key out")
         for path in _inputs(project)
@@ -99,6 +100,14 @@ def _unmatched(project: Project, entries: dict[str, ModelEntry]) -> Iterator[Fin
         elif not services:
             hint = "name it under `models` of a service"
             yield Finding("services", f"model `{model}` is served by no service", hint, "warning")
+
+
+def _without_backends(release: Release) -> Iterator[Finding]:
+    """Yield services whose image would have no backend, since nobody says what the models need."""
+    for name in release.project.services:
+        if release.built(name) and release.target.kind != "local" and not release.backends(name):
+            message = "which backends its models need cannot be seen, and its image will have none"
+            yield Finding(f"services.{name}", message, "name them: `backends: [onnxruntime]`", "warning")
 
 
 def _digest(path: Path) -> str:

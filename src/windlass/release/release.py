@@ -12,6 +12,11 @@ from windlass.config.project.target import Target
 IMAGES = {"triton": "nvcr.io/nvidia/tritonserver:25.10-py3", "vllm": "vllm/vllm-openai:v0.11.0"}
 
 
+def lock(image: str) -> str:
+    """Return where the lock of an image is, relative to the project file: its Python packages, with digests."""
+    return f"locks/{image}.txt"
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """A model as it lies in the repository."""
@@ -29,8 +34,8 @@ class Release:
 
     ``models`` are those of each service, found in the repository where that is a folder; empty for a service whose
     repository is somewhere else. ``inputs`` are digests of files that images are made of, by their path in the
-    project (requirements, wheels). ``root`` is the path from the folder that is written to that of the project file,
-    ``place`` the way back.
+    project (requirements, wheels, locks). ``root`` is the path from the folder that is written to that of the project
+    file, ``place`` the way back.
     """
 
     project: Project
@@ -57,11 +62,15 @@ class Release:
 
     def image(self, service: str) -> str:
         """Return the full name of a service's image."""
-        value = self.project.services[service]
         if not self.built(service):
-            return value.image or IMAGES[value.runtime]
+            return self.origin(service)
         registry = f"{self.project.image.registry}/" if self.project.image.registry else ""
         return f"{registry}{self.project.name}-{service}:{self.tag(service)}"
+
+    def origin(self, service: str) -> str:
+        """Return the image of another runtime, which is run as it is or gets the models."""
+        value = self.project.services[service]
+        return value.image or IMAGES[value.runtime]
 
     def tag(self, service: str) -> str:
         """Return the tag of a service's image: the project's, or a digest of all that the image is made of."""
@@ -75,10 +84,16 @@ class Release:
             "gpu": value.gpus is not None,
             "runtime": value.runtime,
             "windlass": self.version,
-            "inputs": dict(self.inputs),
+            "inputs": self.inputs_of(service),
             "models": [model.digest for model in self.models.get(service, ())] if value.bake else [],
         }
         return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:12]
+
+    def inputs_of(self, service: str) -> dict[str, str]:
+        """Return the digests of the files that a service's image is made of."""
+        image, value = self.project.image, self.project.services[service]
+        paths = (value.requirements, image.windlass, image.conda, lock(service))
+        return {path: self.inputs[path] for path in paths if path is not None and path in self.inputs}
 
     def backends(self, service: str) -> tuple[str, ...]:
         """Return the backends that a service's image needs: those it names, and those of its models."""

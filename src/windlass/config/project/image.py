@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from windlass.config.project.part import Part
+from windlass.config.project.quantities import SecretName
 
 
 class Image(Part):
@@ -23,6 +24,9 @@ class Image(Part):
     writes the Dockerfile where left out."""
     conda: str | None = None
     """A conda environment file, relative to the project file, instead of Python's own packages."""
+    index: SecretName | None = None
+    """The secret with a `pip.conf` for a private package index. It is there while packages are fetched, and in no
+    image."""
     system_packages: tuple[str, ...] = ()
     """Packages of the base's distribution that models need, such as `libgl1`."""
     user: int = Field(default=10001, ge=1, le=65534)

@@ -21,6 +21,7 @@ def faults(project: Project, target: str) -> Iterator[Fault]:
     yield from _scaling(project, target)
     yield from _gateway(project, target)
     yield from _local(project, target)
+    yield from _images(project)
     yield from cluster_faults(project, target)
 
 
@@ -132,3 +133,19 @@ def _local(project: Project, target: str) -> Iterator[Fault]:
                 hint = f"say `processes: per-service` under `targets.{target}`"
                 message = f"one server for all services cannot have another `{key}` than `{first}` wants"
                 yield ("services", name, "options", key), message, hint, "error"
+
+
+def _images(project: Project) -> Iterator[Fault]:
+    """What goes into an image must be here when it is built, and known."""
+    folder = project.repository.path is not None
+    for name, service in project.services.items():
+        place = ("services", name)
+        if service.bake and not folder:
+            hint = "name a folder with `repository.path`, or leave `bake` out: a volume gets the models"
+            yield (*place, "bake"), "only models in a folder can be part of an image", hint, "error"
+        if service.bake and service.vllm and not service.vllm.model.startswith("./"):
+            hint = "fetch it into the repository and name it as `./FOLDER`, or leave `bake` out"
+            yield (*place, "bake"), f"`{service.vllm.model}` is fetched when the server starts", hint, "error"
+        if service.requirements and service.runtime != "windlass":
+            message = f"nothing is installed into the image of runtime `{service.runtime}`"
+            yield (*place, "requirements"), message, "name an image that has them with `image`", "error"
