@@ -1,5 +1,6 @@
 """What Compose is given for each golden project, held against what was reviewed, its schema, and Compose itself."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -69,6 +70,15 @@ def test_nothing_is_open_to_the_network_but_the_gateway(file):
 
 def test_no_secret_stands_in_what_is_generated(tool):
     # The project files themselves only name secrets, which checkov takes for some.
-    folders = [word for folder in sorted(CASES.glob("*/expected")) for word in ("--directory", folder)]
+    skipped = ("--skip-path=/windlass.yaml$", "--skip-path=/files/")
+    words = ("--framework=secrets", "--skip-download", "--output=json", "--soft-fail", *skipped)
+    report = json.loads(run(tool("checkov"), *words, "--directory", CASES))
 
-    run(tool("checkov"), "--framework", "secrets", "--skip-download", "--quiet", "--compact", *folders)
+    found = [
+        one
+        for one in report["results"]["failed_checks"]
+        # It takes the name of a store's class for a secret too.
+        if "secretProviderClass: "
+        not in Path(one["file_abs_path"]).read_text().splitlines()[one["file_line_range"][0] - 1]
+    ]
+    assert found == []
