@@ -11,7 +11,7 @@ from pathlib import Path
 from windlass.config.project import ComposeTarget, Project
 from windlass.errors import TargetError
 from windlass.generate import render
-from windlass.generate.compose import FILE, secret_readers
+from windlass.generate.compose import FILE, built_images, secret_readers
 from windlass.generate.compose.remote import remote, secret_variable
 from windlass.release import Release
 from windlass.targets import containers
@@ -26,6 +26,8 @@ from windlass.targets.target import Progress, Replica
 _LIST = "files.json"
 # How often containers are looked at while somebody waits for them.
 _LOOK_S = 1.0
+# How long one that comes and goes may stay before it is gone again.
+_CATCH_S = 15.0
 
 
 class ComposeProject:
@@ -144,9 +146,8 @@ class ComposeProject:
     def _build(self, release: Release, progress: Progress, environment: dict[str, str]) -> None:
         """Build images that are not there. Their tag is a digest, unless the project names one: that may be old."""
         named = release.project.image.tag is not None
-        for service in release.project.services:
-            image = release.image(service)
-            if release.built(service) and (named or not self._docker.has(image)):
+        for service, image in built_images(release).items():
+            if (named and service in release.project.services) or not self._docker.has(image):
                 progress(f"building {image}")
                 self._docker.run(*self._words("build", service), environment=environment)
 
@@ -161,8 +162,11 @@ class ComposeProject:
                 self._look(told, deadline)
         thread.join()
         if isinstance(ended, ProgramError):
-            self._look(told, deadline)
-            raise meaning(ended) from ended
+            known = meaning(ended)
+            # Compose says which container keeps the others waiting, and not why.
+            if known is ended:
+                self._blame()
+            raise known from ended
 
     @staticmethod
     def _heard(said: "queue.Queue[str | ProgramError | None]") -> ProgramError | None | bool:
@@ -186,14 +190,26 @@ class ComposeProject:
         for one in found:
             told.state(one)
             if containers.hopeless(one):
-                replica = self._replica(one)
-                hint = f"`windlass logs {replica.service}` tells more; `windlass up` goes on when it is put right"
-                raise TargetError(f"{replica.name} does not start: {replica.reason}", hint=hint)
+                raise _in_vain(self._replica(one))
         waiting = [one for one in found if containers.state_of(one) != "ready"]
         if waiting and time.monotonic() > deadline:
             reasons = ", ".join(f"{one.name} ({one.reason or one.state})" for one in map(self._replica, waiting))
             raise TargetError(f"not ready in time: {reasons}", hint="wait longer with --timeout, or look at the logs")
         return not waiting
+
+    def _blame(self) -> None:
+        """Raise ``TargetError`` for the containers that are in trouble, if any is.
+
+        One that comes and goes is caught when it is gone: only then is known how it ended.
+        """
+        until = time.monotonic() + _CATCH_S
+        while True:
+            found = [one for one in self._docker.containers(self._name) if not containers.finished(one)]
+            for one in filter(containers.troubled, found):
+                raise _in_vain(containers.replica(one, self._docker.last(one["Id"])))
+            if not any(map(containers.returning, found)) or time.monotonic() > until:
+                return
+            time.sleep(_LOOK_S / 5)
 
     def _replica(self, told: Told) -> Replica:
         quiet = containers.state_of(told) in ("ready", "starting", "stopped")
@@ -232,6 +248,11 @@ class _Told:
         if self._known.get(name) != state:
             self._known[name] = state
             self._progress(f"{name} is {state}")
+
+
+def _in_vain(replica: Replica) -> TargetError:
+    hint = f"`windlass logs {replica.service}` tells more; `windlass up` goes on when it is put right"
+    return TargetError(f"{replica.name} does not start: {replica.reason}", hint=hint)
 
 
 def _check_file(name: str, path: str, folder: Path, user: int) -> None:

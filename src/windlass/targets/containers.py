@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from windlass.targets.complaints import explain
 from windlass.targets.target import Replica
 
 Told = dict[str, Any]
@@ -53,6 +54,16 @@ def hopeless(told: Told) -> bool:
     return state_of(told) == "failed"
 
 
+def troubled(told: Told) -> bool:
+    """Tell whether a container is what keeps others from starting."""
+    return state_of(told) in ("failed", "unready", "restarting") or bool(told["State"].get("OOMKilled"))
+
+
+def returning(told: Told) -> bool:
+    """Tell whether a container was started again and is not ready yet."""
+    return told.get("RestartCount", 0) > 0 and state_of(told) == "starting"
+
+
 def reason(told: Told, said: Sequence[str]) -> str:
     """Return one sentence on why a container is not ready."""
     state = told["State"]
@@ -60,7 +71,8 @@ def reason(told: Told, said: Sequence[str]) -> str:
     if state.get("OOMKilled"):
         return f"out of memory (exit code 137){_limit(told)}: raise `memory` of the service"
     if state.get("Error"):
-        return str(state["Error"])
+        known = explain(state["Error"])
+        return f"{known.message} ({known.hint})" if known else str(state["Error"])
     if state["Status"] == "created":
         return "waits for what it depends on"
     complaint = complaint_of(said)

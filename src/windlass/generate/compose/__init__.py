@@ -10,7 +10,7 @@ from windlass.generate.compose.remote import remote, secret_variable
 from windlass.generate.text import Files, yaml_text
 from windlass.release import Release
 
-__all__ = ["FILE", "files", "secret_readers"]
+__all__ = ["FILE", "built_images", "files", "secret_readers"]
 
 FILE = "compose.yaml"
 
@@ -38,12 +38,18 @@ def _texts(release: Release) -> Files:
     return texts | monitoring.files(release) | logs.files(release)
 
 
+def built_images(release: Release) -> dict[str, str]:
+    """Return the images that are built for a project, by the services that run them."""
+    services = _services(release, _texts(release))
+    return {name: service["image"] for name, service in services.items() if "build" in service}
+
+
 def secret_readers(release: Release) -> list[tuple[str, int]]:
     """Return every secret that a container reads, with the number of the user who does."""
     found: set[tuple[str, int]] = set()
     for service in _services(release, _texts(release)).values():
         user = int(str(service.get("user", "0")).partition(":")[0])
-        found |= {(one if isinstance(one, str) else one["source"], user) for one in service.get("secrets", ())}
+        found |= {(name, user) for name in service.get("secrets", ())}
     return sorted(found)
 
 
@@ -74,8 +80,7 @@ def _volumes(release: Release, services: Mapping) -> Mapping:
 
 def _secrets(release: Release, services: Mapping) -> Mapping:
     """Return where the secrets that containers read are. Their values are in no file that is written here."""
-    granted = [one for service in services.values() for one in service.get("secrets", ())]
-    names = sorted({one if isinstance(one, str) else one["source"] for one in granted})
+    names = sorted({name for service in services.values() for name in service.get("secrets", ())})
     found: Mapping = {}
     for name in names:
         secret = release.project.secrets[name]

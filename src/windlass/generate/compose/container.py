@@ -1,11 +1,9 @@
 """What every container of a project has in common: what it may not do, how much it may use, where its log goes."""
 
-from typing import Any
-
 from windlass.generate.compose.remote import Mapping, remote
 from windlass.release import Release
 
-__all__ = ["FORWARD", "Mapping", "confined", "granted", "limits", "logging", "sandboxed", "size"]
+__all__ = ["FORWARD", "Mapping", "confined", "limits", "logging", "sandboxed", "size"]
 
 _RUNTIMES = {"gvisor": "runsc", "kata": "io.containerd.kata.v2"}
 FORWARD = "127.0.0.1:24224"
@@ -62,16 +60,6 @@ def logging(release: Release, service: str) -> Mapping:
     # The tag stands in every line of the file: by it Filebeat knows the project's containers.
     tagged = {"tag": f"{release.project.name}.{service}"} if logs.ship == "elk" else {}
     return {"driver": "json-file", "options": options | tagged}
-
-
-def granted(release: Release, names: tuple[str, ...], user: int | None) -> list[Any]:
-    """Return a service's secrets. Owner and mode are set where Compose makes the file itself."""
-    return [
-        {"source": name, "target": name, "uid": str(user), "gid": str(user), "mode": "0400"}
-        if _handed_over(release, name) and user is not None
-        else name
-        for name in names
-    ]
 
 
 def size(amount: int) -> str:

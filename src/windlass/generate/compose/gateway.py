@@ -2,9 +2,9 @@
 
 from windlass.config.project.gateway import Gateway
 from windlass.generate import nginx
-from windlass.generate.compose.container import Mapping, confined, granted, limits, logging
+from windlass.generate.compose.container import Mapping, confined, limits, logging
 from windlass.generate.compose.networks import privates
-from windlass.generate.compose.remote import configured
+from windlass.generate.compose.remote import Configured, configured
 from windlass.generate.compose.servers import replicas
 from windlass.release import Release
 
@@ -19,14 +19,14 @@ def service(release: Release, gateway: Gateway, configuration: dict[str, str]) -
     places = {path: f"/etc/nginx/{path.removeprefix('gateway/')}" for path in configuration}
     start = ["/bin/sh", "/etc/nginx/start.sh"] if nginx.starts_with_keys(release) else ["nginx", "-g", "daemon off;"]
     return {
-        **configured(release, gateway.image, configuration, places),
+        **configured(release, Configured(NAME, gateway.image, places), configuration),
         "command": start,
         # nginx finishes what it has begun with SIGQUIT, and drops it with SIGTERM.
         "stop_signal": "SIGQUIT",
         "restart": "unless-stopped",
         **confined(release, user=f"{_USER}:{_USER}", secrets=secrets),
         "ports": _ports(gateway, any(one.runtime != "vllm" for one in release.project.services.values())),
-        **({"secrets": granted(release, secrets, _USER)} if secrets else {}),
+        **({"secrets": list(secrets)} if secrets else {}),
         "healthcheck": {
             "test": ["CMD", "curl", "-fsS", "-m", "4", "-o", "/dev/null", "http://127.0.0.1:8082/health"],
             "interval": "5s",

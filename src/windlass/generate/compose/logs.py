@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from windlass.generate.compose.container import FORWARD, Mapping, confined, granted, limits
-from windlass.generate.compose.remote import configured
+from windlass.generate.compose.container import FORWARD, Mapping, confined, limits
+from windlass.generate.compose.remote import Configured, configured
 from windlass.generate.monitoring import shipping
 from windlass.generate.text import Files
 from windlass.release import Release
@@ -44,18 +44,15 @@ def services(release: Release) -> Iterator[tuple[str, Mapping]]:
 def _fluent_bit(release: Release) -> Mapping:
     image = FLUENT_BIT_SHELL if _secrets(release) else FLUENT_BIT
     words = ["/fluent-bit/bin/fluent-bit", "-c", "/fluent-bit/etc/fluent-bit.yaml"]
-    return _forwarding(release, _placed(release, image), words)
+    return _forwarding(release, _placed(release, "fluent-bit", image), words)
 
 
 def _fluentd(release: Release) -> Mapping:
-    known = _placed(release, FLUENTD)
-    if shipping.address(release).port == 9200:
-        known.pop("image", None)
-        copies = known.get("build", {}).get("dockerfile_inline", "").partition("\n")[2]
-        name, _, version = FLUENTD_PLUGIN.partition(":")
-        install = f"USER root\nRUN fluent-gem install {name} --version {version} --no-document\nUSER fluent\n"
-        known["build"] = {"context": ".", "dockerfile_inline": f"FROM {FLUENTD}\n{install}{copies}"}
-    return _forwarding(release, known, ["fluentd", "-c", "/fluentd/etc/fluent.conf"])
+    name, _, version = FLUENTD_PLUGIN.partition(":")
+    install = f"USER root\nRUN fluent-gem install {name} --version {version} --no-document\nUSER fluent\n"
+    steps = install if shipping.address(release).port == 9200 else ""
+    words = ["fluentd", "-c", "/fluentd/etc/fluent.conf"]
+    return _forwarding(release, _placed(release, "fluentd", FLUENTD, steps), words)
 
 
 def _forwarding(release: Release, known: Mapping, words: list[str]) -> Mapping:
@@ -76,7 +73,7 @@ def _forwarding(release: Release, known: Mapping, words: list[str]) -> Mapping:
 
 
 def _filebeat(release: Release) -> Mapping:
-    known = _placed(release, f"{_REGISTRY}/beats/filebeat:{ELASTIC}")
+    known = _placed(release, "filebeat", f"{_REGISTRY}/beats/filebeat:{ELASTIC}")
     logs = {"type": "bind", "source": "/var/lib/docker/containers", "target": "/var/lib/docker/containers"}
     words = ["filebeat", "-e", "--strict.perms=false", "--path.data=/buffer"]
     inside = release.project.observability.logs.to is None
@@ -138,9 +135,10 @@ def _kibana(release: Release) -> Mapping:
     }
 
 
-def _placed(release: Release, image: str) -> Mapping:
+def _placed(release: Release, name: str, image: str, steps: str = "") -> Mapping:
     texts = files(release)
-    return configured(release, image, texts, {path: _PLACES[path.removeprefix("logs/")] for path in texts})
+    places = {path: _PLACES[path.removeprefix("logs/")] for path in texts}
+    return configured(release, Configured(name, image, places, steps), texts)
 
 
 def _start(release: Release, words: list[str]) -> Mapping:
@@ -159,7 +157,7 @@ def _secrets(release: Release) -> tuple[str, ...]:
 
 def _granted(release: Release) -> Mapping:
     names = _secrets(release)
-    return {"secrets": granted(release, names, 0)} if names else {}
+    return {"secrets": list(names)} if names else {}
 
 
 def _own(release: Release) -> Mapping:

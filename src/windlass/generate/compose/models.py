@@ -4,7 +4,7 @@ import hashlib
 
 from windlass.config.project import Service
 from windlass.generate import fetch
-from windlass.generate.compose.container import Mapping, confined, granted, limits, logging
+from windlass.generate.compose.container import Mapping, confined, limits, logging
 from windlass.generate.compose.remote import remote
 from windlass.release import Release
 
@@ -46,7 +46,7 @@ def fetching(release: Release) -> Mapping:
         "restart": "on-failure:3",
         **confined(release, user="0:0", secrets=names),
         "environment": {"HOME": "/tmp"},
-        **({"secrets": granted(release, names, 0)} if names else {}),
+        **({"secrets": list(names)} if names else {}),
         "volumes": [{"type": "volume", "source": "models", "target": _MODELS}],
         "deploy": {"resources": {"limits": limits(release, memory=2**30)}},
         "networks": ["outside"],

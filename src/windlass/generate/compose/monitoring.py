@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from windlass.generate.compose.container import Mapping, confined, granted, limits, logging
+from windlass.generate.compose.container import Mapping, confined, limits, logging
 from windlass.generate.compose.networks import privates
-from windlass.generate.compose.remote import configured
+from windlass.generate.compose.remote import Configured, configured
 from windlass.generate.monitoring import grafana, prometheus
 from windlass.generate.text import Files
 from windlass.release import Release
@@ -48,7 +48,7 @@ def _prometheus(release: Release) -> Mapping:
     if wanted is None:
         raise ValueError("this is a bug in windlass: Prometheus was to be written for a project without it")
     texts = {f"prometheus/{path}": text for path, text in prometheus.files(release).items()}
-    known = configured(release, wanted.image, texts, {path: f"/etc/{path}" for path in texts})
+    known = configured(release, Configured("prometheus", wanted.image, _below_etc(texts)), texts)
     return {
         **known,
         "command": [
@@ -59,7 +59,7 @@ def _prometheus(release: Release) -> Mapping:
         **_usual(release, "prometheus", _NOBODY),
         "ports": [f"127.0.0.1:{wanted.port}:9090"],
         "volumes": [*known.get("volumes", ()), {"type": "volume", "source": "prometheus", "target": "/prometheus"}],
-        "healthcheck": _asks("http://localhost:9090/-/ready"),
+        "healthcheck": _health(["CMD", "promtool", "check", "ready", "--url=http://localhost:9090"]),
         "deploy": {"resources": {"limits": limits(release, memory=2 * 2**30)}},
         "networks": [*privates(release), "monitoring", "outside"],
     }
@@ -67,13 +67,13 @@ def _prometheus(release: Release) -> Mapping:
 
 def _alertmanager(release: Release, secret: str) -> Mapping:
     path = "alertmanager/alertmanager.yml"
-    known = configured(release, ALERTMANAGER, files(release), {path: f"/etc/{path}"})
+    known = configured(release, Configured("alertmanager", ALERTMANAGER, {path: f"/etc/{path}"}), files(release))
     return {
         **known,
         "command": ["--config.file=/etc/alertmanager/alertmanager.yml", "--storage.path=/alertmanager"],
         **_usual(release, "alertmanager", _NOBODY, (secret,)),
         "volumes": [*known.get("volumes", ()), {"type": "volume", "source": "alertmanager", "target": "/alertmanager"}],
-        "healthcheck": _asks("http://localhost:9093/-/ready"),
+        "healthcheck": _health(["CMD", "wget", "-q", "-O", "/dev/null", "http://localhost:9093/-/ready"]),
         "deploy": {"resources": {"limits": limits(release, memory=256 * 2**20)}},
         "networks": ["monitoring", "outside"],
     }
@@ -84,7 +84,7 @@ def _grafana(release: Release) -> Mapping:
     if wanted is None:
         raise ValueError("this is a bug in windlass: Grafana was to be written for a project without it")
     texts = {f"grafana/{path}": text for path, text in grafana.files(release).items()}
-    known = configured(release, wanted.image, texts, {path: f"/etc/{path}" for path in texts})
+    known = configured(release, Configured("grafana", wanted.image, _below_etc(texts)), texts)
     secrets = (wanted.password,) if wanted.password else ()
     password = {"GF_SECURITY_ADMIN_PASSWORD__FILE": f"/run/secrets/{wanted.password}"} if wanted.password else {}
     return {
@@ -99,7 +99,7 @@ def _grafana(release: Release) -> Mapping:
         },
         "ports": [f"127.0.0.1:{wanted.port}:3000"],
         "volumes": [*known.get("volumes", ()), {"type": "volume", "source": "grafana", "target": "/var/lib/grafana"}],
-        "healthcheck": _asks("http://localhost:3000/api/health"),
+        "healthcheck": _health(["CMD", "wget", "-q", "-O", "/dev/null", "http://localhost:3000/api/health"]),
         "depends_on": {"prometheus": {"condition": "service_started"}},
         "deploy": {"resources": {"limits": limits(release, memory=512 * 2**20)}},
         "networks": ["monitoring", "outside"],
@@ -144,14 +144,18 @@ def _usual(release: Release, name: str, user: int, secrets: tuple[str, ...] = ()
     return {
         "restart": "unless-stopped",
         **confined(release, user=f"{user}:{user}", secrets=secrets),
-        **({"secrets": granted(release, secrets, user)} if secrets else {}),
+        **({"secrets": list(secrets)} if secrets else {}),
         "logging": logging(release, name),
     }
 
 
-def _asks(url: str) -> Mapping:
+def _below_etc(texts: Files) -> dict[str, str]:
+    return {path: f"/etc/{path}" for path in texts}
+
+
+def _health(test: list[str]) -> Mapping:
     return {
-        "test": ["CMD", "wget", "-q", "-O", "/dev/null", url],
+        "test": test,
         "interval": "10s",
         "timeout": "5s",
         "retries": 3,

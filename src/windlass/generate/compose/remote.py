@@ -1,6 +1,7 @@
 """An engine on another machine sees no file of this one: what is mounted here has to be carried there."""
 
 import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 from windlass.config.project import ComposeTarget
@@ -21,18 +22,35 @@ def secret_variable(name: str) -> str:
     return f"WINDLASS_SECRET_{name.upper().replace('-', '_')}"
 
 
-def configured(release: Release, image: str, texts: Files, places: dict[str, str]) -> Mapping:
-    """Return an image together with generated files in it; ``places`` are their paths in the container.
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """An image of others with generated files in it; ``places`` are their paths in the container.
+
+    ``steps`` are lines of a Dockerfile that have to come before, where the image lacks something.
+    """
+
+    name: str
+    image: str
+    places: dict[str, str]
+    steps: str = ""
+
+
+def configured(release: Release, wanted: Configured, texts: Files) -> Mapping:
+    """Return how a container gets its generated files.
 
     They are mounted. Where the engine is on another machine they are built in instead. A label tells their digest,
     so that Compose makes the container anew when one changes.
     """
-    together = "".join(f"{path}\0{texts[path]}\0" for path in sorted(places))
-    label = {"windlass.configuration": hashlib.sha256(together.encode()).hexdigest()[:12]}
-    if remote(release):
-        copies = "".join(f"COPY {path} {target}\n" for path, target in places.items())
-        return {"build": {"context": ".", "dockerfile_inline": f"FROM {image}\n{copies}"}, "labels": label}
+    together = "".join(f"{path}\0{texts[path]}\0" for path in sorted(wanted.places))
+    digest = hashlib.sha256(f"{wanted.image}{wanted.steps}{together}".encode()).hexdigest()[:12]
+    found: Mapping = {"image": wanted.image, "labels": {"windlass.configuration": digest}}
     binds = [
-        {"type": "bind", "source": f"./{path}", "target": target, "read_only": True} for path, target in places.items()
+        {"type": "bind", "source": f"./{path}", "target": target, "read_only": True}
+        for path, target in wanted.places.items()
     ]
-    return {"image": image, "labels": label, "volumes": binds}
+    if not remote(release) and not wanted.steps:
+        return {**found, "volumes": binds}
+    copies = "".join(f"COPY {path} {target}\n" for path, target in wanted.places.items())
+    found["image"] = f"{release.project.name}-{wanted.name}:{digest}"
+    found["build"] = {"context": ".", "dockerfile_inline": f"FROM {wanted.image}\n{wanted.steps}{copies}"}
+    return found

@@ -6,7 +6,7 @@ from windlass.config.project import Service
 from windlass.config.project.service import SecretReference
 from windlass.generate.command import command
 from windlass.generate.compose import caches, gpus, models
-from windlass.generate.compose.container import Mapping, confined, granted, limits, logging, sandboxed, size
+from windlass.generate.compose.container import Mapping, confined, limits, logging, sandboxed, size
 from windlass.generate.compose.networks import of_server
 from windlass.release import Release
 
@@ -29,7 +29,7 @@ def server(release: Release, name: str) -> Mapping:
         **confined(release, user=f"{user}:{user}", secrets=secrets, tmp="1g"),
         **sandboxed(release),
         "environment": _environment(service),
-        **({"secrets": granted(release, secrets, user)} if secrets else {}),
+        **({"secrets": list(secrets)} if secrets else {}),
         **_memory(service),
         "volumes": _volumes(release, name, service),
         "healthcheck": _health(service),
