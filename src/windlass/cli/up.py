@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from windlass.cli import output
+from windlass.cli.build import pinned
 from windlass.cli.project import opened, project_options
 
 
@@ -30,5 +31,7 @@ def up(file: Path, target: str | None, dry_run: bool, timeout: float) -> None:
     if dry_run:
         output.result(running.plan(release) or "nothing would change")
         return
+    if project.project.targets[project.target].kind == "compose":
+        release, _ = pinned(project)
     running.up(release, output.progress, timeout_s=timeout)
     output.progress(f"{project.project.name} is ready on {project.target}")

@@ -64,6 +64,16 @@ _MEANINGS: tuple[tuple[str, str, str], ...] = (
         "the engine has no container runtime `{0}`",
         "install and register it, or leave `security.sandbox` out",
     ),
+    (
+        r"server gave HTTP response to HTTPS client",
+        "the registry speaks plain HTTP",
+        "name it under `insecure-registries` of the engine, if it is one you trust",
+    ),
+    (
+        r"\"?/?(locks/[\w.-]+)\"?: not found",
+        "the packages of the image were never pinned",
+        "`windlass build --lock` writes `{0}`",
+    ),
     (r"no space left on device", "the engine's disk is full", "`docker system prune` frees what nothing uses"),
     (
         r"invalid mount config for type \"bind\": bind source path does not exist: (\S+)",

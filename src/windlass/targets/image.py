@@ -1,0 +1,137 @@
+"""Images are built, measured, described, scanned and pushed, through Docker's BuildKit."""
+
+import json
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from windlass.errors import TargetError
+from windlass.generate import images
+from windlass.generate.images import lock as locks
+from windlass.generate.sbom import Package, sbom
+from windlass.release import Release, lock
+from windlass.targets import shell
+from windlass.targets.docker import Docker, meaning
+from windlass.targets.target import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer of an image: its size, and the instruction that made it."""
+
+    size_bytes: int
+    made_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """An image that was built; ``layers`` begin with the base's."""
+
+    name: str
+    reference: str
+    digest: str
+    size_bytes: int
+    layers: tuple[Layer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """Builds the images of a release. ``folder`` is that of the project file, ``place`` where files were rendered."""
+
+    folder: Path
+    place: Path
+    docker: Docker
+
+    def pin(self, release: Release, name: str, progress: Progress) -> None:
+        """Pin the packages of an image, with digests, into its lock: the answer of a resolution in its own base."""
+        with tempfile.TemporaryDirectory() as folder:
+            output = ["--target", "report", "--output", f"type=local,dest={folder}"]
+            self._build(release, name, output, progress, f"{name}: pinning packages")
+            text = locks.text(release, name, (Path(folder) / "report.json").read_text())
+        file = self.folder / lock(name)
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+
+    def pinned(self, release: Release, name: str) -> bool:
+        """Tell whether an image's lock is there and answers what is asked now; an image without packages needs none."""
+        if release.project.services[name].runtime != "windlass":
+            return True
+        file = self.folder / lock(name)
+        return file.is_file() and not locks.outdated(release, name, file.read_text())
+
+    def build(self, release: Release, name: str, progress: Progress) -> Built:
+        """Build an image."""
+        reference = release.image(name)
+        self._build(release, name, ["--tag", reference, "--load"], progress, f"{name}: building {reference}")
+        return self.measure(name, reference)
+
+    def push(self, built: Built, progress: Progress) -> None:
+        """Push an image to its registry."""
+        progress(f"{built.name}: pushing {built.reference}")
+        self.docker.run("push", "--quiet", built.reference)
+
+    def measure(self, name: str, reference: str) -> Built:
+        """Return what an image is made of."""
+        history = self.docker.run("history", "--no-trunc", "--human=false", "--format", "{{json .}}", reference)
+        rows = [json.loads(line) for line in reversed(history.splitlines())]
+        layers = tuple(Layer(int(row["Size"]), _instruction(row["CreatedBy"])) for row in rows if int(row["Size"]))
+        (told,) = json.loads(self.docker.run("image", "inspect", reference))
+        return Built(name, reference, told["Id"], int(told["Size"]), layers)
+
+    def describe(self, built: Built) -> str:
+        """Return the bill of materials of an image, as CycloneDX: what its own Python and Debian say is in it."""
+        run = ["run", "--rm", "--network=none", "--entrypoint", "python", built.reference, "-c", _PACKAGES]
+        found = [Package(*row) for row in json.loads(self.docker.run(*run))]
+        return sbom(built.reference, built.digest, found)
+
+    def scan(self, built: Built, severity: str, progress: Progress) -> None:
+        """Look for known weaknesses that have a remedy. Raises ``TargetError`` that lists them."""
+        levels = ["LOW", "MEDIUM", "HIGH", "CRITICAL"]
+        wanted = ",".join(levels[levels.index(severity) :])
+        progress(f"{built.name}: scanning for weaknesses ({wanted})")
+        words = [
+            "trivy",
+            "image",
+            "--quiet",
+            "--exit-code=1",
+            "--ignore-unfixed",
+            f"--severity={wanted}",
+            built.reference,
+        ]
+        try:
+            shell.run(words)
+        except shell.ProgramError as error:
+            hint = "build again for newer packages (`windlass build --lock`), or raise `image.scan_severity`"
+            raise TargetError(f"`{built.reference}` has known weaknesses", found=error.said, hint=hint) from error
+
+    def _build(self, release: Release, name: str, more: list[str], progress: Progress, what: str) -> None:
+        progress(what)
+        command = ["buildx", "build", "--progress=plain", "--file", str(self.place / images.dockerfile(name)), *more]
+        command += [f"--build-arg=REVISION={release.revision}"] if release.revision else []
+        try:
+            with self.docker.lines(*command, str(self.folder)) as said:
+                for line in said:
+                    if step := re.match(r"#\d+ (\[[^]]+\] .*)", line):
+                        progress(f"{name}: {step[1][:160]}")
+        except shell.ProgramError as error:
+            raise meaning(error) from error
+
+
+def _instruction(created_by: str) -> str:
+    """Return an instruction as the Dockerfile has it."""
+    text = re.sub(r"^(RUN )?/bin/sh -c (#\(nop\) +)?", r"\1", created_by).removesuffix(" # buildkit")
+    return " ".join(re.sub(r"--(mount|link|from|chmod|chown)\S* ?", "", text).split())
+
+
+# Asks the image's own Python and Debian. Rows of kind, name and version.
+_PACKAGES = """
+import importlib.metadata as m, json, pathlib, re
+rows = [["pypi", d.metadata["Name"], d.version] for d in m.distributions()]
+status = pathlib.Path("/var/lib/dpkg/status")
+for block in status.read_text().split("\\n\\n") if status.exists() else ():
+    f = dict(re.findall(r"^(Package|Version|Status): (.*)$", block, re.M))
+    if f.get("Status", "").endswith(" installed"):
+        rows.append(["deb", f["Package"], f["Version"]])
+print(json.dumps(rows))
+"""
