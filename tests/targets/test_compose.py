@@ -21,6 +21,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from support.certificates import Authority
 from support.gateway import free_port
 from tools.engine import Engine
+from tools.place import environment
 
 WINDLASS = str(Path(sys.executable).with_name("windlass"))
 KEY = "0123456789-abcdef"
@@ -295,3 +296,46 @@ def test_a_secret_that_its_container_could_not_read_is_refused_beforehand(fresh)
     assert "the secret `keys` cannot be read in its container, by user 101" in told
     assert "chmod o+r secrets/keys" in told
     assert fresh.left() == []
+
+
+@pytest.fixture
+def unreached(tool, repository, tmp_path) -> tuple[Path, dict[str, str]]:
+    """A project, and an environment whose Docker has no engine."""
+    tool("docker")
+    repository.add_identity("echo")
+    targets = "{here: {kind: compose}, lab: {kind: compose, context: lab}}"
+    (tmp_path / "windlass.yaml").write_text(
+        f"name: tried\nservices: {{models: {{image: 'x:1'}}}}\ntargets: {targets}\n"
+    )
+    return tmp_path, environment(DOCKER_HOST=f"unix://{tmp_path}/none.sock")
+
+
+def fails(folder: Path, env: dict[str, str], *words: str) -> str:
+    done = subprocess.run([WINDLASS, *words], cwd=folder, capture_output=True, text=True, env=env, check=False)
+    assert done.returncode == 2, done.stdout
+    return done.stderr
+
+
+@pytest.mark.parametrize("verb", ["up", "status", "down", "logs", "restart"])
+def test_an_engine_that_does_not_answer_is_told(unreached, verb):
+    folder, env = unreached
+
+    assert "no Docker engine answers" in fails(folder, env, verb)
+
+
+def test_a_context_that_is_not_there_is_named(unreached):
+    folder, env = unreached
+    del env["DOCKER_HOST"]
+
+    told = fails(folder, env, "up", "--target", "lab")
+
+    assert "Docker knows no context `lab`" in told and "docker context ls" in told
+
+
+def test_a_machine_without_docker_is_told_how_to_get_it(unreached, tmp_path):
+    folder, env = unreached
+    (tmp_path / "bin").mkdir()
+
+    told = fails(folder, {**env, "PATH": f"{tmp_path}/bin"}, "up")
+
+    assert "`docker` is not on this machine" in told and "install Docker Engine" in told

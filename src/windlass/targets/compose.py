@@ -17,7 +17,7 @@ from windlass.release import Release
 from windlass.targets import containers
 from windlass.targets.carried import carry_models, drop_older
 from windlass.targets.containers import Told
-from windlass.targets.docker import Docker, engine, meaning, secret_is_readable
+from windlass.targets.docker import Docker, meaning, reach, secret_is_readable
 from windlass.targets.secrets import secret
 from windlass.targets.shell import ProgramError
 from windlass.targets.target import Progress, Replica
@@ -43,7 +43,7 @@ class ComposeProject:
         """Render, build what is not there, start what differs, and wait until everything is ready."""
         deadline = time.monotonic() + timeout_s
         environment = self._secrets(release)
-        engine(self._docker)
+        reach(self._docker)
         self._write(release)
         self._build(release, progress, environment)
         carry_models(self._docker, release, self._project_folder, self._folder, progress)
@@ -53,6 +53,7 @@ class ComposeProject:
 
     def plan(self, release: Release) -> str:
         """Return how the files would differ, and which containers would be made, made anew or removed."""
+        reach(self._docker)
         lines: list[str] = []
         files = render.files(release)
         for path in sorted({*files, *self._rendered()}):
@@ -88,6 +89,7 @@ class ComposeProject:
 
     def logs(self, service: str | None, *, follow: bool, tail: int) -> Iterator[str]:
         """Yield lines of the containers' logs, each with the name of its container."""
+        reach(self._docker)
         words = self._words("logs", "--no-color", f"--tail={tail}", *(["--follow"] if follow else []))
         with self._docker.lines(*words, *([service] if service else [])) as lines:
             yield from lines
@@ -95,6 +97,7 @@ class ComposeProject:
     def scale(self, release: Release, service: str, replicas: int, progress: Progress) -> None:
         """Run another number of replicas. The gateway finds new ones by itself."""
         environment = self._secrets(release)
+        reach(self._docker)
         progress(f"{service}: {replicas} replicas")
         words = ("up", "--detach", "--no-build", "--no-deps", "--no-recreate", "--scale", f"{service}={replicas}")
         deadline = time.monotonic() + release.project.services[service].startup

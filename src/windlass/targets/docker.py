@@ -60,9 +60,10 @@ def meaning(error: ProgramError) -> TargetError:
     return TargetError(known.message, found=error.said.splitlines()[-1].strip(), hint=known.hint)
 
 
-def engine(docker: Docker) -> str:
-    """Return the version of the engine. Raises ``TargetError`` where none answers."""
-    return docker.run("version", "--format", "{{.Server.Version}}").strip()
+def reach(docker: Docker) -> None:
+    """Raise ``TargetError`` where no engine answers, or Docker has no Compose."""
+    docker.run("version", "--format", "{{.Server.Version}}")
+    docker.run("compose", "version")
 
 
 def secret_is_readable(path: Path, user: int) -> bool:
