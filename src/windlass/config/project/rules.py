@@ -5,6 +5,7 @@ from itertools import combinations
 from typing import Any, get_args
 
 from windlass.config.project.cluster_rules import Fault, cluster_faults
+from windlass.config.project.on_compose import compose_faults
 from windlass.config.project.part import Part
 from windlass.config.project.project import Project
 from windlass.config.project.quantities import SECRET
@@ -21,6 +22,7 @@ def faults(project: Project, target: str) -> Iterator[Fault]:
     yield from _scaling(project, target)
     yield from _gateway(project, target)
     yield from _local(project, target)
+    yield from compose_faults(project, target, secret_references(project))
     yield from _images(project)
     yield from cluster_faults(project, target)
 
