@@ -339,3 +339,16 @@ def test_a_machine_without_docker_is_told_how_to_get_it(unreached, tmp_path):
     told = fails(folder, {**env, "PATH": f"{tmp_path}/bin"}, "up")
 
     assert "`docker` is not on this machine" in told and "install Docker Engine" in told
+
+
+def test_images_that_are_not_there_are_built(fresh, authority, image, wheel):
+    image("python:3.12-slim-bookworm")
+    (fresh.folder / wheel.name).write_bytes(wheel.read_bytes())
+    fresh.edit("image: windlass-tried:1, memory: 1GiB, startup: 60s, drain: 1s}\n  texts", "memory: 1GiB}\n  texts")
+    fresh.edit("gateway:\n", f"image: {{windlass: {wheel.name}}}\ngateway:\n")
+
+    told = fresh.run("up")
+
+    assert f"{fresh.name}-images:" in told
+    assert ask(fresh, authority).json()["outputs"][0]["data"] == [1, 2]
+    assert "nothing would change" in fresh.run("up", "--dry-run")

@@ -51,6 +51,12 @@ def test_a_healthy_container_is_a_ready_replica():
             "out of memory (exit code 137), its limit is 1024 MiB: raise `memory` of the service",
         ),
         (
+            told("running", Health={"Status": "starting"}, OOMKilled=True, restarts=1),
+            [],
+            "starting",
+            "out of memory (exit code 137): raise `memory` of the service",
+        ),
+        (
             told("restarting", ExitCode=2, restarts=3),
             ["error: `models` is no model repository"],
             "failed",

@@ -18,6 +18,7 @@ from windlass.targets import containers
 from windlass.targets.carried import carry_models, drop_older
 from windlass.targets.containers import Told
 from windlass.targets.docker import Docker, meaning, reach, secret_is_readable
+from windlass.targets.image import Builder
 from windlass.targets.secrets import secret
 from windlass.targets.shell import ProgramError
 from windlass.targets.target import Progress, Replica
@@ -149,8 +150,12 @@ class ComposeProject:
     def _build(self, release: Release, progress: Progress, environment: dict[str, str]) -> None:
         """Build images that are not there. Their tag is a digest, unless the project names one: that may be old."""
         named = release.project.image.tag is not None
+        builder = Builder(self._project_folder, self._folder, self._docker)
         for service, image in built_images(release).items():
-            if (named and service in release.project.services) or not self._docker.has(image):
+            if service in release.project.services:
+                if named or not self._docker.has(image):
+                    builder.build(release, service, progress)
+            elif not self._docker.has(image):
                 progress(f"building {image}")
                 self._docker.run(*self._words("build", service), environment=environment)
 

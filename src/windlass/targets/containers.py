@@ -25,7 +25,7 @@ def replica(told: Told, said: Sequence[str] = ()) -> Replica:
         address=_address(told),
         restarts=told.get("RestartCount", 0),
         started=_started(told),
-        reason="" if state in ("ready", "starting") else reason(told, said),
+        reason="" if state == "ready" or (state == "starting" and not _was_short(told)) else reason(told, said),
     )
 
 
@@ -56,7 +56,12 @@ def hopeless(told: Told) -> bool:
 
 def troubled(told: Told) -> bool:
     """Tell whether a container is what keeps others from starting."""
-    return state_of(told) in ("failed", "unready", "restarting") or bool(told["State"].get("OOMKilled"))
+    return state_of(told) in ("failed", "unready", "restarting") or (_was_short(told) and state_of(told) == "starting")
+
+
+def _was_short(told: Told) -> bool:
+    """Tell whether memory ran out: of what runs now, or of what ran before and was started again."""
+    return bool(told["State"].get("OOMKilled"))
 
 
 def returning(told: Told) -> bool:
