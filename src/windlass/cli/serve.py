@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from windlass.cli import first
 from windlass.cli.options import SECTIONS
 from windlass.cli.options.option import Sectioned
 from windlass.cli.options.repository import repositories
@@ -26,6 +27,7 @@ def _serve(**values: Any) -> None:
     Every option of tritonserver is known, as --opt=value and as --opt value.
     """
     paths = repositories(values)
+    first.step_aside()
     from windlass.serving import logs, memory
 
     logs.configure(as_json=values["json_logs"], file=values["log_file"])

@@ -12,8 +12,14 @@ from windlass.generate.images import lock as locks
 from windlass.generate.sbom import Package, sbom
 from windlass.release import Release, lock
 from windlass.targets import shell
-from windlass.targets.docker import Docker, meaning
+from windlass.targets.buildkit import Heard
+from windlass.targets.docker import Docker
+from windlass.targets.revision import committed
+from windlass.targets.shell import ProgramError
 from windlass.targets.target import Progress
+
+# Trivy ends with it when it has found something, and with 1 when it cannot look.
+_FOUND = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,9 @@ class Builder:
 
     def push(self, built: Built, progress: Progress) -> None:
         """Push an image to its registry."""
+        if "/" not in built.reference:
+            hint = "name one with `image.registry`: `registry.example.com/team`"
+            raise TargetError(f"there is no registry to push `{built.reference}` to", hint=hint)
         progress(f"{built.name}: pushing {built.reference}")
         self.docker.run("push", "--quiet", built.reference)
 
@@ -90,32 +99,41 @@ class Builder:
         levels = ["LOW", "MEDIUM", "HIGH", "CRITICAL"]
         wanted = ",".join(levels[levels.index(severity) :])
         progress(f"{built.name}: scanning for weaknesses ({wanted})")
-        words = [
-            "trivy",
-            "image",
-            "--quiet",
-            "--exit-code=1",
-            "--ignore-unfixed",
-            f"--severity={wanted}",
-            built.reference,
-        ]
+        options = ["--quiet", "--ignore-unfixed", f"--exit-code={_FOUND}", f"--severity={wanted}"]
         try:
-            shell.run(words)
-        except shell.ProgramError as error:
+            shell.run(["trivy", "image", *options, built.reference])
+        except ProgramError as error:
+            if error.status != _FOUND:
+                raise
             hint = "build again for newer packages (`windlass build --lock`), or raise `image.scan_severity`"
             raise TargetError(f"`{built.reference}` has known weaknesses", found=error.said, hint=hint) from error
 
     def _build(self, release: Release, name: str, more: list[str], progress: Progress, what: str) -> None:
         progress(what)
-        command = ["buildx", "build", "--progress=plain", "--file", str(self.place / images.dockerfile(name)), *more]
-        command += [f"--build-arg=REVISION={release.revision}"] if release.revision else []
+        file = str(self.place / images.dockerfile(name))
+        # The image's own time is that of its source: made again, it is the same.
+        arguments = {"REVISION": release.revision, "SOURCE_DATE_EPOCH": str(committed(self.folder))}
+        given = [f"--build-arg={key}={value}" for key, value in arguments.items()]
+        command = ["buildx", "build", "--progress=plain", f"--file={file}", *given, *self._secret(release), *more]
+        heard = Heard(name)
         try:
             with self.docker.lines(*command, str(self.folder)) as said:
-                for line in said:
-                    if step := re.match(r"#\d+ (\[[^]]+\] .*)", line):
-                        progress(f"{name}: {step[1][:160]}")
-        except shell.ProgramError as error:
-            raise meaning(error) from error
+                for step in heard.steps(said):
+                    progress(f"{name}: {step}")
+        except ProgramError as error:
+            raise heard.explained(error) from error
+
+    def _secret(self, release: Release) -> list[str]:
+        """Return where BuildKit finds the secret of the package index; nobody else reads it."""
+        name = release.project.image.index
+        if name is None:
+            return []
+        secret = release.project.secrets[name]
+        if secret.environment is None and secret.file is None:
+            hint = f"say `file` or `environment` under `secrets.{name}`: this machine reads no other"
+            raise TargetError(f"the secret `{name}` cannot be had on this machine", hint=hint)
+        place = f"src={self.folder / secret.file}" if secret.file else f"env={secret.environment}"
+        return [f"--secret=id={name},{place}"]
 
 
 def _instruction(created_by: str) -> str:

@@ -14,3 +14,11 @@ def revision(folder: Path) -> str:
         ).strip()
     except TargetError:
         return ""
+
+
+def committed(folder: Path) -> int:
+    """Return when the commit of a folder's Git repository was made, in seconds since 1970; 0 without one."""
+    try:
+        return int(shell.run(["git", "-C", str(folder), "log", "-1", "--format=%ct"]).strip() or 0)
+    except TargetError:
+        return 0
