@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from windlass.config.project import ComposeTarget, LocalTarget, Project
-from windlass.errors import TargetError
 from windlass.targets.target import Progress, Replica, Running
 
 __all__ = ["STATE", "Progress", "Replica", "Running", "open_target"]
@@ -24,4 +23,6 @@ def open_target(project: Project, name: str, folder: Path) -> Running:
         from windlass.targets.compose import ComposeProject
 
         return ComposeProject(project, target, state, folder)
-    raise TargetError(f"target `{name}` is of kind `{target.kind}`, which is not there yet")
+    from windlass.targets.kubernetes import Cluster
+
+    return Cluster(project, name, state, folder)

@@ -1,7 +1,6 @@
 """A release as containers of one machine, through Docker Compose: here, or where a Docker context leads."""
 
 import difflib
-import json
 import queue
 import threading
 import time
@@ -14,7 +13,7 @@ from windlass.generate import render
 from windlass.generate.compose import FILE, built_images, secret_readers
 from windlass.generate.compose.remote import remote, secret_variable
 from windlass.release import Release
-from windlass.targets import containers
+from windlass.targets import containers, rendered
 from windlass.targets.carried import carry_models, drop_older
 from windlass.targets.containers import Told
 from windlass.targets.docker import Docker, meaning, reach, secret_is_readable
@@ -23,8 +22,6 @@ from windlass.targets.secrets import secret
 from windlass.targets.shell import ProgramError
 from windlass.targets.target import Progress, Replica
 
-# Which files were rendered here, so that those of an older release go.
-_LIST = "files.json"
 # How often containers are looked at while somebody waits for them.
 _LOOK_S = 1.0
 # How long one that comes and goes may stay before it is gone again.
@@ -45,7 +42,7 @@ class ComposeProject:
         deadline = time.monotonic() + timeout_s
         environment = self._secrets(release)
         reach(self._docker)
-        self._write(release)
+        rendered.write(self._folder, render.files(release))
         self._build(release, progress, environment)
         carry_models(self._docker, release, self._project_folder, self._folder, progress)
         self._started(progress, deadline, environment, "up", "--detach", "--no-build", "--remove-orphans")
@@ -57,7 +54,7 @@ class ComposeProject:
         reach(self._docker)
         lines: list[str] = []
         files = render.files(release)
-        for path in sorted({*files, *self._rendered()}):
+        for path in sorted({*files, *rendered.written(self._folder)}):
             file = self._folder / path
             before = file.read_text() if file.is_file() else ""
             after = files.get(path, "")
@@ -130,22 +127,6 @@ class ComposeProject:
                 value = secret(release.project, name, self._project_folder)
                 found[secret_variable(name) if place.file else place.environment or ""] = value
         return found
-
-    def _rendered(self) -> list[str]:
-        file = self._folder / _LIST
-        return list(json.loads(file.read_text())) if file.is_file() else []
-
-    def _write(self, release: Release) -> None:
-        files = render.files(release)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        (self._folder.parent / ".gitignore").write_text("# What windlass keeps here is no source.\n*\n")
-        for path in set(self._rendered()) - files.keys():
-            (self._folder / path).unlink(missing_ok=True)
-        for path, text in files.items():
-            place = self._folder / path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(text)
-        (self._folder / _LIST).write_text(json.dumps(sorted(files)))
 
     def _build(self, release: Release, progress: Progress, environment: dict[str, str]) -> None:
         """Build images that are not there. Their tag is a digest, unless the project names one: that may be old."""

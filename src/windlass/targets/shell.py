@@ -23,12 +23,13 @@ SHOWN_LINES = 20
 
 
 class ProgramError(TargetError):
-    """Another program failed; ``status`` is its exit code, ``said`` what it wrote as errors."""
+    """Another program failed; ``status`` is its exit code, ``said`` what it wrote as errors, ``printed`` the rest."""
 
-    def __init__(self, message: str, *, status: int, said: str, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, status: int, said: str, printed: str = "", hint: str | None = None) -> None:
         super().__init__(message, found=said or None, hint=hint)
         self.status = status
         self.said = said
+        self.printed = printed
 
 
 def find(program: str) -> str:
@@ -72,7 +73,7 @@ def run(
             f"`{_named(words)}` took longer than {timeout_s:g} s", status=-1, said=_tail(said)
         ) from error
     if done.returncode:
-        raise failure(words, done.returncode, done.stderr or done.stdout)
+        raise failure(words, done.returncode, done.stderr or done.stdout, done.stdout)
     return done.stdout
 
 
@@ -128,9 +129,9 @@ def _lines(process: "subprocess.Popen[str]", words: Sequence[str]) -> Iterator[s
         raise failure(words, process.returncode, "".join(last))
 
 
-def failure(words: Sequence[str], status: int, said: str) -> ProgramError:
+def failure(words: Sequence[str], status: int, said: str, printed: str = "") -> ProgramError:
     """Return the error of a program that ended badly."""
-    return ProgramError(f"`{_named(words)}` failed with {status}", status=status, said=_tail(said))
+    return ProgramError(f"`{_named(words)}` failed with {status}", status=status, said=_tail(said), printed=printed)
 
 
 def _with(environment: Mapping[str, str] | None) -> dict[str, str] | None:
