@@ -39,6 +39,16 @@ def faults(tmp_path):
             "observability.logs.to",
             "`fluentd` carries lines to somebody, and nobody is named",
         ),
+        (
+            "services: {a: {tenant: x, cpus: 2, replicas: 2}}\ntenants: {x: {quota: {cpus: 3}}}",
+            "tenants.x.quota.cpus",
+            "the services of tenant `x` may use 4 together, its quota is 3",
+        ),
+        (
+            "services: {a: {tenant: x}}\ntenants: {x: {quota: {memory: 4GiB}}}",
+            "services.a",
+            "tenant `x` has a quota of `memory`, and this service no limit",
+        ),
     ],
 )
 def test_what_a_machine_cannot_do_is_told(faults, text, place, message):

@@ -1,7 +1,6 @@
 """Real servers behind the real nginx, on addresses of loopback that nobody else uses."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from support.certificates import Authority
-from support.gateway import Gateway, laid_out, running, version
+from support.gateway import Gateway, laid_out, programs, running, version
 from windlass.config.project import read_project
 from windlass.release import Release
 
@@ -126,13 +125,6 @@ def story(start) -> Server:
 @pytest.fixture(scope="session")
 def authority() -> Authority:
     return Authority()
-
-
-def programs() -> list[Path]:
-    """The nginx of this machine, and a newer one where the tests' tools have it."""
-    here = shutil.which("nginx", path=f"{os.environ.get('PATH')}:/usr/sbin")
-    newer = os.environ.get("WINDLASS_TEST_NGINX")
-    return [Path(one) for one in (here, newer) if one]
 
 
 @pytest.fixture(scope="module", params=programs() or [None], ids=lambda program: program and version(program))

@@ -1,17 +1,15 @@
 """The gateways of the golden projects, as nginx itself reads them."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from support.certificates import Authority
-from support.gateway import laid_out, version
+from support.gateway import laid_out, programs, version
 from support.golden import cases
 from windlass.config.project import Project
 from windlass.release import Release
 
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin")
 KEYS = b"# who may ask\nkiosk 0123456789abcdef\n"
 
 
@@ -35,14 +33,17 @@ def for_version(release: Release, program: Path) -> Release:
     return Release(project, release.target_name, release.version, release.models, release.inputs)
 
 
-@pytest.mark.skipif(NGINX is None, reason="no nginx on this machine")
+@pytest.mark.parametrize("program", programs(), ids=version)
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
-def test_nginx_accepts_the_configuration(case, tmp_path):
+def test_nginx_accepts_the_configuration(case, program, tmp_path):
     for target in case.targets:
         (tmp_path / target).mkdir()
-        release = for_version(case.release(tmp_path / target, target), Path(NGINX))
+        release = case.release(tmp_path / target, target)
+        if release.project.gateway is None:
+            continue
+        release = for_version(release, program)
 
-        with laid_out(release, Path(NGINX), secrets(release.project), {}) as gateway:
+        with laid_out(release, program, secrets(release.project), {}) as gateway:
             status = gateway.start("-t").wait()
 
             assert status == 0, gateway.errors

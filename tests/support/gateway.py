@@ -10,12 +10,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from support.names import Names
+from tools import place
+from tools.place import Missing
 from windlass.generate import nginx
 from windlass.generate.nginx import Place
 from windlass.release import Release
@@ -36,6 +38,16 @@ def version(program: Path) -> str:
     """The version of an nginx, such as 1.22.1."""
     said = subprocess.run([program, "-v"], capture_output=True, text=True, check=True).stderr
     return said.rpartition("/")[2].split()[0]
+
+
+def programs() -> list[Path]:
+    """The nginx of this machine, and a newer one where the tests' tools have it."""
+    here = shutil.which("nginx", path=f"{os.environ.get('PATH')}:/usr/sbin")
+    found = [Path(here)] if here else []
+    for name in ("nginx", "nginx-newer"):
+        with suppress(Missing):
+            found.append(place.program(name))
+    return list({version(one): one for one in found}.values())
 
 
 @dataclass
@@ -79,7 +91,8 @@ class Gateway:
         configuration = f"{self.folder}/nginx.conf"
         plain = [str(self.program), "-c", configuration, "-g", "daemon off;", *words]
         command = ["/bin/sh", f"{self.folder}/start.sh", *words] if self.with_keys else plain
-        path = f"{self.program.parent}:{os.environ['PATH']}"
+        # The start script knows one name for it.
+        path = f"{self.folder}/bin:{os.environ['PATH']}"
         given = {"user": USER, "group": USER} if os.geteuid() == 0 else {}
         with (self.folder / "log").open("ab") as log, (self.folder / "errors").open("ab") as errors:
             return subprocess.Popen(command, stdout=log, stderr=errors, env={"PATH": path}, **given)
@@ -121,11 +134,13 @@ def laid_out(
         (folder / name).write_text(text)
     for name, value in secrets.items():
         (folder / "secrets" / name).write_bytes(value)
+    (folder / "bin").mkdir()
+    (folder / "bin" / "nginx").symlink_to(program.absolute())
     for name in ("log", "errors"):
         (folder / name).touch()
     if os.geteuid() == 0:
         for path in (folder, *folder.rglob("*")):
-            os.chown(path, USER, USER)
+            os.chown(path, USER, USER, follow_symlinks=False)
     try:
         yield Gateway(folder, place, program, names, nginx.starts_with_keys(release))
     finally:

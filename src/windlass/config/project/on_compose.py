@@ -2,7 +2,11 @@
 
 from collections.abc import Iterator
 
+from pydantic import TypeAdapter
+
 from windlass.config.project.project import Project
+from windlass.config.project.quantities import Bytes
+from windlass.config.project.service import Service
 from windlass.config.project.target import ComposeTarget
 from windlass.config.yaml_text import Place
 
@@ -45,6 +49,7 @@ def compose_faults(project: Project, target: str, secrets: Iterator[tuple[Place,
             yield place, message, f"add `file` or `environment` under `secrets.{name}`", "error"
     yield from _ports(project)
     yield from _observed(project)
+    yield from _quotas(project)
 
 
 def _ports(project: Project) -> Iterator[Fault]:
@@ -83,3 +88,27 @@ def _observed(project: Project) -> Iterator[Fault]:
         message = f"`{observed.logs.ship}` carries lines to somebody, and nobody is named"
         hint = "say `to: http://host:9200` or `to: forward://host:24224`"
         yield ("observability", "logs", "to"), message, hint, "error"
+
+
+def _quotas(project: Project) -> Iterator[Fault]:
+    """Only the limits of its containers hold a tenant to its quota on one machine: they must fit, and be there."""
+    for tenant, value in project.tenants.items():
+        services = {name: one for name, one in project.services.items() if one.tenant == tenant}
+        memory = TypeAdapter(Bytes).validate_python(value.quota.memory) if value.quota.memory else None
+        for kind, most in (("cpus", value.quota.cpus), ("memory", memory), ("gpus", value.quota.gpus)):
+            if most is None:
+                continue
+            for name, one in services.items():
+                if kind != "gpus" and getattr(one, kind) is None:
+                    message = f"tenant `{tenant}` has a quota of `{kind}`, and this service no limit"
+                    yield ("services", name), message, f"say `{kind}`", "error"
+            used = sum(_used(one, kind) for one in services.values())
+            if used > most:
+                message = f"the services of tenant `{tenant}` may use {used:g} together, its quota is {most:g}"
+                yield ("tenants", tenant, "quota", kind), message, "raise it, or lower their limits", "error"
+
+
+def _used(service: Service, kind: str) -> float:
+    replicas = service.autoscale.min if service.autoscale else service.replicas
+    each = (service.gpus.number if service.gpus else 0) if kind == "gpus" else getattr(service, kind) or 0
+    return float(replicas * each)

@@ -36,7 +36,8 @@ def privates(release: Release) -> list[str]:
 
 def networks(release: Release, used: set[str]) -> Mapping:
     """Return the networks that are used. Those inside lead nowhere else."""
-    inside: Mapping = {name: {"internal": True} for name in (*privates(release), "monitoring") if name in used}
+    inside: Mapping = {"#inside": "What is `internal` leads nowhere else, neither out nor in."}
+    inside |= {name: {"internal": True} for name in (*privates(release), "monitoring") if name in used}
     outside: Mapping = {"outside": {}} if "outside" in used else {}
     return inside | outside
 
