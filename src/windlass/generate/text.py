@@ -2,7 +2,8 @@
 
 import posixpath
 import re
-from functools import cache
+from collections.abc import Iterator
+from functools import cache, lru_cache
 from typing import Any
 
 import jinja2
@@ -23,16 +24,16 @@ class _Writer(yaml.SafeDumper):
 
 
 def _text(writer: _Writer, value: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in value else None
+    style = "|" if "\n" in value and value.strip() else None
     return writer.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
 _Writer.add_representer(str, _text)
 
 
-# A comment on its way through the writer, which knows of none: a short key, and its text kept beside it.
-_MARK = "comment~"
-_MARKED = re.compile(rf"^( *)(- )?{_MARK}([0-9]+): null\n(?(2) *)", re.MULTILINE)
+# Words and paths that mean themselves; numbers, booleans and everything with a sign of YAML in it go to the writer.
+_PLAIN = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[A-Za-z_/][A-Za-z0-9_./@=+-]*", re.IGNORECASE)
+_WIDTH = 120
 
 
 def yaml_text(*values: Any, comment: str = "") -> str:
@@ -41,36 +42,89 @@ def yaml_text(*values: Any, comment: str = "") -> str:
     A key that begins with ``#`` is no key: its text becomes a comment at that place.
     """
     head = "".join(f"# {line}".rstrip() + "\n" for line in comment.splitlines())
-    return head + "---\n".join(_document(value) for value in values)
+    return head + "---\n".join("".join(f"{line}\n" for line in _document(value)) for value in values)
 
 
-def _document(value: Any) -> str:
-    comments: list[str] = []
-    marked = _marked(value, comments)
-    text = yaml.dump(marked, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=120, default_flow_style=False)
-    return _MARKED.sub(lambda found: _comment(found, comments), text)
+def _document(value: Any) -> Iterator[str]:
+    """Yield the lines of a document. Trees are written here, which is quick, and difficult scalars by the library."""
+    if isinstance(value, dict) and value:
+        yield from _mapping(value, 0)
+    elif isinstance(value, list | tuple) and value:
+        yield from _sequence(value, 0)
+    else:
+        yield _dumped(value, _WIDTH).removesuffix("\n...\n").rstrip("\n")
 
 
-def _marked(value: Any, comments: list[str]) -> Any:
-    if isinstance(value, list | tuple):
-        return [_marked(one, comments) for one in value]
-    if not isinstance(value, dict):
-        return value
-    result: dict[str, Any] = {}
+def _mapping(value: dict[Any, Any], indent: int) -> Iterator[str]:
     for key, inner in value.items():
-        if key.startswith("#"):
-            result[f"{_MARK}{len(comments)}"] = None
-            comments.append(inner)
+        if isinstance(key, str) and key.startswith("#"):
+            yield from _comments(inner, indent)
         else:
-            result[key] = _marked(inner, comments)
-    return result
+            yield from _entry(" " * indent + _scalar(key) + ":", {key: inner}, inner, indent + 2)
 
 
-def _comment(found: re.Match[str], comments: list[str]) -> str:
-    """Write a comment at its place; that of a list's item stands above the item."""
-    indent, item, number = found.groups()
-    lines = "".join(f"{indent}# {line}\n" for line in comments[int(number)].splitlines())
-    return lines + indent + item if item else lines
+def _sequence(value: list[Any] | tuple[Any, ...], indent: int) -> Iterator[str]:
+    for inner in value:
+        if isinstance(inner, dict | list | tuple) and inner:
+            lines = _mapping(inner, indent + 2) if isinstance(inner, dict) else _sequence(inner, indent + 2)
+            yield from _item(lines, indent)
+        else:
+            yield from _entry(" " * indent + "-", [inner], inner, indent + 2)
+
+
+def _item(lines: Iterator[str], indent: int) -> Iterator[str]:
+    """Put a dash before the first line of an item; comments at its beginning stand above it."""
+    for line in lines:
+        if not line.lstrip().startswith("# "):
+            yield " " * indent + "- " + line[indent + 2 :]
+            break
+        yield line[2:]
+    yield from lines
+
+
+def _entry(start: str, whole: Any, inner: Any, indent: int) -> Iterator[str]:
+    """Yield a key or a dash with its value, which stands below it where it is a tree."""
+    if isinstance(inner, dict) and inner:
+        yield start
+        yield from _mapping(inner, indent)
+    elif isinstance(inner, list | tuple) and inner:
+        yield start
+        yield from _sequence(inner, indent)
+    elif isinstance(inner, str) and ("\n" in inner or (len(start) + len(inner) > _WIDTH - 10 and " " in inner)):
+        # Blocks and folded lines: written alone, then moved to their place.
+        before = " " * (indent - 2)
+        yield from (
+            before + line if line else "" for line in _dumped(whole, _WIDTH - indent + 2).rstrip("\n").split("\n")
+        )
+    else:
+        yield f"{start} {_scalar(inner)}"
+
+
+def _comments(text: str, indent: int) -> Iterator[str]:
+    yield from (" " * indent + f"# {line}" for line in text.splitlines())
+
+
+def _scalar(value: Any) -> str:
+    """Write a value that fits one line."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        return value
+    return _difficult(value) if isinstance(value, str) else _dumped(value, _WIDTH).split("\n")[0]
+
+
+@lru_cache(maxsize=4096)
+def _difficult(value: str) -> str:
+    return _dumped([value], 1 << 30).removeprefix("- ").rstrip("\n")
+
+
+def _dumped(value: Any, width: int) -> str:
+    text: str = yaml.dump(
+        value, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=width, default_flow_style=False
+    )
+    return text
 
 
 @cache
