@@ -202,6 +202,7 @@ def test_a_project_comes_up_answers_heals_scales_and_goes(fresh, authority):
     # More replicas, then one after the other anew.
     fresh.run("scale", "images=2")
     assert len(until_ready(fresh, "images")) == 2
+    assert "service images: 1 replicas instead of 2" in fresh.run("up", "--dry-run")
     fresh.run("restart", "images")
     assert len(until_ready(fresh, "images")) == 2
     assert ask(fresh, authority).status_code == 200

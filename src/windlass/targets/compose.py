@@ -4,6 +4,7 @@ import difflib
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from windlass.errors import TargetError
 from windlass.generate import render
 from windlass.generate.compose import FILE, built_images, secret_readers
 from windlass.generate.compose.remote import remote, secret_variable
+from windlass.generate.compose.servers import replicas
 from windlass.release import Release
 from windlass.targets import containers, rendered
 from windlass.targets.carried import carry_models, drop_older
@@ -213,16 +215,21 @@ class ComposeProject:
         hashes = self._docker.run(*words, "config", "--hash", "*", given=text, environment=environment)
         wanted = dict(line.split() for line in hashes.splitlines() if line.strip())
         lines: list[str] = []
-        running: set[str] = set()
+        running: Counter[str] = Counter()
         for one in self._docker.containers(self._name):
             labels = one["Config"]["Labels"]
             service, known = labels["com.docker.compose.service"], labels.get("com.docker.compose.config-hash")
-            running.add(service)
+            running[service] += 1
             if service not in wanted:
                 lines.append(f"container {one['Name'].removeprefix('/')}: would be removed")
             elif wanted[service] != known:
                 lines.append(f"container {one['Name'].removeprefix('/')}: would be made anew")
-        return [*sorted(lines), *(f"service {name}: would be started" for name in sorted(wanted.keys() - running))]
+        number = {name: replicas(value) for name, value in release.project.services.items()}
+        absent = [name for name in wanted if not running[name] and number.get(name) != 0]
+        lines += [f"service {name}: would be started" for name in absent]
+        others = [name for name, count in number.items() if running[name] not in (0, count)]
+        lines += [f"service {name}: {number[name]} replicas instead of {running[name]}" for name in others]
+        return sorted(lines)
 
 
 class _Told:

@@ -106,7 +106,8 @@ def _gateway(project: Project, target: str) -> Iterator[Fault]:
     if isinstance(project.targets[target], LocalTarget):
         message = "target `local` has no gateway: its servers are reached directly, on this machine"
         yield ("gateway",), message.replace("`local`", f"`{target}`"), "", "warning"
-    if gateway.auth and not gateway.tls and gateway.bind not in ("127.0.0.1", "::1", "localhost"):
+    known = gateway.auth or any(tenant.keys for tenant in project.tenants.values())
+    if known and not gateway.tls and gateway.bind not in ("127.0.0.1", "::1", "localhost"):
         message = "passwords and keys would cross the network in plain text"
         yield ("gateway", "auth"), message, "add `tls`, or `bind: 127.0.0.1` behind a proxy that has it", "error"
     if gateway.rate_limit and gateway.rate_limit.per == "client" and not gateway.auth:

@@ -23,8 +23,8 @@ def server(release: Release, name: str) -> Mapping:
     return {
         **_image(release, name),
         **_start(release, name, service),
-        # Reaps what model code leaves behind, and passes signals on.
-        "init": True,
+        # windlass does as the first process of a container what `init` would; others may not.
+        **({} if service.runtime == "windlass" else {"init": True}),
         "restart": "unless-stopped",
         **confined(release, user=f"{user}:{user}", secrets=secrets, tmp="1g"),
         **sandboxed(release),
