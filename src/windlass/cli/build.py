@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("--push", is_flag=True, help="Push the images to the project's registry.")
 @click.option("--scan", is_flag=True, help="Look for known weaknesses with Trivy; any found is a failure.")
 @click.option("--sbom", is_flag=True, help="Write a bill of materials (CycloneDX) for each image into `sbom/`.")
+@click.option("--dry-run", is_flag=True, help="Print the name and the reference of each image, and build none.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def build(names: tuple[str, ...], file: Path, target: str | None, lock: bool, as_json: bool, **also: bool) -> None:
     """Build the images of services, or of all that have one; tell their sizes, layer by layer.
@@ -37,6 +38,10 @@ def build(names: tuple[str, ...], file: Path, target: str | None, lock: bool, as
     for name in wanted:
         if name not in images.names(release):
             raise UsageError(f"no image `{name}` is built", found=", ".join(images.names(release)) or "none is")
+    if also["dry_run"]:
+        for name in wanted:
+            output.result(f"{name} {release.image(name)}")
+        return
     release, builder = pinned(project, wanted, anew=lock)
     made = [_one(builder, release, name, project, also) for name in wanted]
     if as_json:

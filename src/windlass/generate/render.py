@@ -2,6 +2,7 @@
 
 from windlass.config.project import ComposeTarget, LocalTarget
 from windlass.generate import compose, images, kubernetes, processes
+from windlass.generate.pipelines import PIPELINES
 from windlass.generate.text import Files
 from windlass.release import Release
 
@@ -17,4 +18,4 @@ def files(release: Release) -> Files:
 
 def pipeline(name: str, release: Release) -> Files:
     """Return the files of a delivery pipeline that builds, scans, pushes and deploys a release."""
-    raise ValueError(f"this is a bug in windlass: nothing is written for `{name}` of {release.project.name}")
+    return PIPELINES[name](release)
