@@ -53,7 +53,7 @@ def _fluent_bit(release: Release) -> str:
     configuration = {
         "#buffer": "What cannot be delivered yet waits on a volume, up to a limit.",
         "service": {"flush": 1, "storage.path": "/buffer", "storage.max_chunks_up": 64, "http_server": False},
-        "parsers": [{"name": "json", "format": "json", "time_key": "time", "time_keep": True}],
+        "parsers": [{"name": "json", "format": "json"}],
         "pipeline": {
             "inputs": [{"name": "forward", "listen": "0.0.0.0", "port": 24224, "storage.type": "filesystem"}],
             "filters": [
