@@ -43,6 +43,7 @@ def manifests(release: Release) -> Manifests:
         "schedules": scaling.permissions(release),
         "backup": backup.backups(release),
         "monitoring": monitoring.rules(release),
+        "dashboard": monitoring.dashboard(release),
         "falco": falco.rules(release),
     }
     return {path: declared for path, declared in found.items() if declared}
