@@ -207,3 +207,28 @@ def test_the_verb_writes_reports_and_keeps_edits(tmp_path):
     (tmp_path / "k8s" / "vision.yaml").write_text("# mine\n")
     assert run().returncode == 2
     assert (tmp_path / "k8s" / "vision.yaml").read_text() == "# mine\n"
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_every_manifest_is_one_that_clusters_take(name, tool):
+    folder = HERE / "expected" / name
+    manifests = [path for path in sorted(folder.glob("*.yaml")) if path.name != "kustomization.yaml"]
+    for version in ("1.29", "1.31", "1.33"):
+        command = [tool("kubernetes-validate"), "--strict", "-k", version, *manifests]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "WARN" not in done.stdout + done.stderr
+    done = subprocess.run([tool("kubectl"), "kustomize", folder], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\nkind: ") == sum(path.read_text().count("\nkind: ") for path in manifests)
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_a_real_api_takes_them_all(name, cluster):
+    folder = HERE / "expected" / name
+    namespace = parse((folder / "namespace.yaml").read_text(), name).value["metadata"]["name"]
+    cluster.kubectl("create", "namespace", namespace)
+    try:
+        cluster.kubectl("apply", "--server-side", "--dry-run=server", "--kustomize", folder)
+    finally:
+        cluster.kubectl("delete", "namespace", namespace, "--wait=false")

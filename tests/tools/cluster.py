@@ -100,6 +100,8 @@ def commands(folder: Path, store: int, peers: int, api: int) -> list[list[str]]:
             f"--secure-port={api}",
             f"--token-auth-file={folder / 'tokens'}",
             "--authorization-mode=RBAC",
+            # As clusters usually are: policies of namespaces decide who may be privileged.
+            "--allow-privileged=true",
             "--service-cluster-ip-range=10.0.0.0/24",
             "--service-account-issuer=https://cluster.local",
             f"--service-account-key-file={key}",
