@@ -1,14 +1,12 @@
 """The Dockerfiles of every golden project."""
 
+import json
 import subprocess
 
 import pytest
 
 from support.golden import cases, compare
 from windlass.generate import images
-
-# What linters ask for and is done otherwise, and why.
-EXPLAINED: dict[str, str] = {}
 
 
 def generated(case, folder):
@@ -32,3 +30,15 @@ def test_hadolint_finds_nothing_in_them(case, tool, tmp_path):
         if path.endswith("Dockerfile"):
             done = subprocess.run([tool("hadolint"), "-"], input=text, text=True, capture_output=True, check=False)
             assert done.returncode == 0, f"{path}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
+def test_checkov_finds_nothing_in_them(case, tool):
+    folder = case.folder / "expected" / "images"
+    if not folder.exists():
+        pytest.skip("no image is built")
+    command = [tool("checkov"), "--framework", "dockerfile", "--skip-download", "--quiet", "--compact", "-d", folder]
+    done = subprocess.run([*command, "--output", "json"], text=True, capture_output=True, check=False)
+    told = json.loads(done.stdout)
+    assert told["summary"]["passed"] > 0
+    assert told["summary"]["failed"] == 0, told["results"]["failed_checks"]

@@ -47,11 +47,21 @@ def _windlass(release: Release, services: list[str], door: Door) -> list[str]:
         "exit-timeout-secs": max(value.drain for value in values),
         "json-logs": True,
         **_traces(release),
+        **_reloading(release),
     }
     for value in values:
         given |= value.options
     models = [model for name in services for model in served(release, name)]
     return ["windlass", "serve", door.repository, *_options(given), *_options({"model": tuple(models)})]
+
+
+def _reloading(release: Release) -> dict[str, Value | tuple[Value, ...]]:
+    """Return what makes servers load a model again when its files change: where models are worked on."""
+    development = release.project.development
+    at_hand = release.project.repository.path is not None and release.target.kind != "kubernetes"
+    if development is None or not development.live_reload or not at_hand:
+        return {}
+    return {"model-control-mode": "poll", "repository-poll-secs": 2}
 
 
 def served(release: Release, service: str) -> list[str]:

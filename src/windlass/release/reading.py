@@ -9,7 +9,7 @@ from typing import Any
 
 from windlass.config import Finding
 from windlass.config.project import Project
-from windlass.release.release import Model, Release, lock
+from windlass.release.release import DEVELOPMENT, Model, Release, lock
 from windlass.repository import ModelEntry, scan
 from windlass.repository.digest import digest, files
 
@@ -41,7 +41,7 @@ def read_release(
 
 def _read(project: Project, folder: Path, known: dict[str, dict[str, Model]]) -> tuple[Models, Inputs, list[Finding]]:
     """Read models and files; ``known`` are models by folder and name that were digested already."""
-    locks = [lock(name) for name in project.services]
+    locks = [lock(name) for name in (*project.services, DEVELOPMENT)]
     inputs = {path: _digest(folder / path) for path in (*_inputs(project), *locks) if (folder / path).is_file()}
     findings = [
         Finding(path, f"`{folder / path}` is no file", "write it, or leave the key out")

@@ -61,7 +61,7 @@ class Builder:
 
     def pinned(self, release: Release, name: str) -> bool:
         """Tell whether an image's lock is there and answers what is asked now; an image without packages needs none."""
-        if release.project.services[name].runtime != "windlass":
+        if release.service(name).runtime != "windlass":
             return True
         file = self.folder / lock(name)
         return file.is_file() and not locks.outdated(release, name, file.read_text())

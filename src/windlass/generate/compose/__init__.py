@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from windlass.generate import nginx
-from windlass.generate.compose import caches, gateway, gpus, logs, models, monitoring, servers
+from windlass.generate.compose import caches, development, gateway, gpus, logs, models, monitoring, servers
 from windlass.generate.compose.container import Mapping
 from windlass.generate.compose.networks import networks
 from windlass.generate.compose.remote import remote, secret_variable
@@ -64,6 +64,7 @@ def _services(release: Release, texts: Files) -> Mapping:
     if release.project.gateway is not None:
         mounted = {path: text for path, text in texts.items() if path.startswith("gateway/")}
         found = {gateway.NAME: gateway.service(release, release.project.gateway, mounted), **found}
+    found |= development.services(release)
     return found | dict(monitoring.services(release)) | dict(logs.services(release))
 
 

@@ -19,7 +19,7 @@ def python(release: Release) -> str:
 
 def base(release: Release, name: str) -> str:
     """Return the image that a service's image is made on."""
-    service: Service = release.project.services[name]
+    service: Service = release.service(name)
     if release.project.image.base:
         return release.project.image.base
     if service.gpus:
@@ -30,4 +30,4 @@ def base(release: Release, name: str) -> str:
 def lacks_python(release: Release, name: str) -> bool:
     """Tell whether the interpreter has to be brought to the base."""
     image = release.project.image
-    return bool(release.project.services[name].gpus) and not image.base and not image.conda
+    return bool(release.service(name).gpus) and not image.base and not image.conda

@@ -28,14 +28,14 @@ def dockerfile(release: Release, name: str) -> str:
         base=release.origin(name),
         models=contents(release, name),
         user=release.project.image.user,
-        ready=_READY[release.project.services[name].runtime],
+        ready=_READY[release.service(name).runtime],
         labels=labels(release, name),
     )
 
 
 def contents(release: Release, name: str) -> dict[str, str]:
     """Return the folders that become part of the image: models, or for vLLM the one it serves."""
-    vllm, folder = release.project.services[name].vllm, release.project.repository.path
+    vllm, folder = release.service(name).vllm, release.project.repository.path
     if vllm is None or folder is None:
         return baked(release, name)
     model = vllm.model.removeprefix("./")

@@ -1,7 +1,7 @@
 """What an image says about itself, in the names of the Open Container Initiative."""
 
 from windlass.generate.images import bases
-from windlass.release import Release
+from windlass.release import DEVELOPMENT, Release
 
 
 def labels(release: Release, name: str) -> dict[str, str]:
@@ -9,10 +9,11 @@ def labels(release: Release, name: str) -> dict[str, str]:
 
     The time it was made is none of them: the same inputs give the same image.
     """
-    project, service = release.project, release.project.services[name]
+    project, service = release.project, release.service(name)
+    what = "Place to work on" if name == DEVELOPMENT else f"Service {name} of"
     own = {
         "title": f"{project.name}-{name}",
-        "description": f"Service {name} of project {project.name}, served by {service.runtime}",
+        "description": f"{what} project {project.name}, served by {service.runtime}",
         "version": release.tag(name),
         "base.name": bases.base(release, name) if service.runtime == "windlass" else release.origin(name),
     }

@@ -5,7 +5,7 @@ import json
 from pathlib import PurePosixPath
 
 from windlass.generate.images import bases
-from windlass.release import Release
+from windlass.release import DEVELOPMENT, Release
 
 # Where wheels lie while an image is built.
 WHEELS = "/wheels"
@@ -16,7 +16,7 @@ _EXTRAS = {"onnxruntime": "onnx", "openvino": "openvino", "pytorch": "torch"}
 
 def asked(release: Release, name: str) -> list[str]:
     """Return the lines of a requirements file: windlass, the frameworks of a service's backends, its own packages."""
-    service = release.project.services[name]
+    service = release.service(name)
     backends = release.backends(name)
     lines = [_TORCH_CPU] if "pytorch" in backends and not service.gpus else []
     if service.runtime == "windlass":
@@ -25,9 +25,16 @@ def asked(release: Release, name: str) -> list[str]:
         lines.append(windlass(release, extras))
         # The package for GPUs takes the place of the other one; both together break each other.
         lines += ["onnxruntime-gpu>=1.20"] if gpu else []
-    if service.requirements:
-        lines.append(f"--requirement {PurePosixPath(service.requirements).name}")
-    return lines
+    lines += tools(release) if name == DEVELOPMENT else []
+    return lines + [f"--requirement {PurePosixPath(path).name}" for path in release.requirements(name)]
+
+
+def tools(release: Release) -> list[str]:
+    """Return what the development image has beside the packages of the services."""
+    development = release.project.development
+    if development is None:
+        return []
+    return [*(["jupyterlab>=4.4"] if development.jupyter else []), *development.packages]
 
 
 def windlass(release: Release, extras: list[str]) -> str:
@@ -47,8 +54,7 @@ def wheel_file(release: Release) -> str | None:
 
 def fingerprint(release: Release, name: str) -> str:
     """Return the digest of everything that a lock answers: while it is the same, so is the lock."""
-    service = release.project.services[name]
-    inputs = {path: release.inputs.get(path) for path in (service.requirements, wheel_file(release)) if path}
+    inputs = {path: release.inputs.get(path) for path in (*release.requirements(name), wheel_file(release)) if path}
     question = {"base": bases.base(release, name), "asked": asked(release, name), "inputs": inputs}
     question["python"] = release.project.image.python
     return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()[:16]

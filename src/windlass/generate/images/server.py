@@ -22,7 +22,7 @@ def dockerfile(release: Release, name: str) -> str:
 
 def values(release: Release, name: str) -> dict[str, Any]:
     """Return what the template of a service's Dockerfile is filled with."""
-    project, service = release.project, release.project.services[name]
+    project = release.project
     wheel = needs.wheel_file(release)
     return {
         "release": release,
@@ -33,7 +33,7 @@ def values(release: Release, name: str) -> dict[str, Any]:
         "conda": project.image.conda,
         "micromamba": bases.CONDA,
         "asked": needs.asked(release, name),
-        "requirements": service.requirements,
+        "requirements": release.requirements(name),
         "lock": lock(name),
         "wheel": wheel,
         "wheel_in_build": f"{needs.WHEELS}/{PurePosixPath(wheel).name}" if wheel else None,
@@ -43,6 +43,7 @@ def values(release: Release, name: str) -> dict[str, Any]:
         "models": baked(release, name),
         "environment": caches.ENVIRONMENT,
         "ready": READY,
+        "development": None,
         "labels": labels(release, name),
     }
 
@@ -50,7 +51,7 @@ def values(release: Release, name: str) -> dict[str, Any]:
 def baked(release: Release, name: str) -> dict[str, str]:
     """Return the folders that become part of the image, by the model's name."""
     folder = release.project.repository.path
-    if not release.project.services[name].bake or folder is None:
+    if not release.service(name).bake or folder is None:
         return {}
     return {model.name: str(PurePosixPath(folder) / model.name) for model in release.models.get(name, ())}
 
@@ -59,7 +60,7 @@ def ignored(release: Release, name: str) -> str:
     """Return the ignore file: all of the project but what the image is made of, so that nothing else can get in."""
     inputs = [
         lock(name),
-        release.project.services[name].requirements,
+        *release.requirements(name),
         needs.wheel_file(release),
         release.project.image.conda,
     ]
