@@ -90,3 +90,21 @@ def test_measures_that_nobody_takes_scale_nothing(tmp_path):
 def test_a_schedule_keeps_its_own_bounds(tmp_path):
     autoscale = 'autoscale: {max: 3, cpu: 70, schedule: [{cron: "0 7 * * *", min: 4}]}'
     assert faults(tmp_path, service=autoscale) == [("error", "a schedule wants at least 4 replicas, and at most 3")]
+
+
+def test_a_service_cannot_have_the_name_of_what_belongs_to_another(tmp_path):
+    text = "name: a\nservices: {one: {bake: true}, one-canary: {bake: true}}\ntargets: {prod: {kind: kubernetes}}\n"
+    (tmp_path / "windlass.yaml").write_text(text)
+
+    findings = Source.read(tmp_path).project()[1]
+
+    assert [one.message for one in findings] == ["service `one` has something of the name `one-canary` in a cluster"]
+
+
+def test_a_service_cannot_have_the_name_of_the_gateway(tmp_path):
+    text = "name: a\nservices: {gateway: {}}\ngateway: {}\ntargets: {box: {kind: compose}}\n"
+    (tmp_path / "windlass.yaml").write_text(text)
+
+    findings = Source.read(tmp_path).project()[1]
+
+    assert [one.message for one in findings] == ["a service has the name of the gateway"]

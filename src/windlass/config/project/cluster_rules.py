@@ -18,6 +18,7 @@ def cluster_faults(project: Project, target: str) -> Iterator[Fault]:
         return
     yield from _models(project, target)
     yield from _metrics(project, where, target)
+    yield from _names(project)
     if project.gateway is not None and where.route.kind != "nginx":
         yield from _routes(project, project.gateway, where, target)
 
@@ -30,6 +31,15 @@ def _models(project: Project, target: str) -> Iterator[Fault]:
             message = f"target `{target}` cannot see the folder `{project.repository.path}`"
             hint = "say `bake: true`, which puts the models into the image, or name a bucket with `repository.url`"
             yield ("services", name), message, hint, "error"
+
+
+def _names(project: Project) -> Iterator[Fault]:
+    """What belongs to a service has a name of its own beside it."""
+    for name in project.services:
+        base, _, end = name.rpartition("-")
+        if end in ("canary", "replicas", "cache") and base in project.services:
+            message = f"service `{base}` has something of the name `{name}` in a cluster"
+            yield ("services", name), message, "give it another name", "error"
 
 
 def _metrics(project: Project, where: KubernetesTarget, target: str) -> Iterator[Fault]:
