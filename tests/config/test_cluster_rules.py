@@ -102,7 +102,7 @@ def test_a_service_cannot_have_the_name_of_what_belongs_to_another(tmp_path):
 
 
 def test_a_service_cannot_have_the_name_of_the_gateway(tmp_path):
-    text = "name: a\nservices: {gateway: {}}\ngateway: {}\ntargets: {box: {kind: compose}}\n"
+    text = "name: a\nservices: {gateway: {bake: true}}\ngateway: {}\ntargets: {prod: {kind: kubernetes}}\n"
     (tmp_path / "windlass.yaml").write_text(text)
 
     findings = Source.read(tmp_path).project()[1]

@@ -35,6 +35,8 @@ def _models(project: Project, target: str) -> Iterator[Fault]:
 
 def _names(project: Project) -> Iterator[Fault]:
     """What belongs to a service has a name of its own beside it."""
+    if project.gateway is not None and "gateway" in project.services:
+        yield ("services", "gateway"), "a service has the name of the gateway", "give it another name", "error"
     for name in project.services:
         base, _, end = name.rpartition("-")
         if end in ("canary", "replicas", "cache") and base in project.services:

@@ -103,8 +103,6 @@ def _gateway(project: Project, target: str) -> Iterator[Fault]:
     gateway = project.gateway
     if gateway is None:
         return
-    if "gateway" in project.services:
-        yield ("services", "gateway"), "a service has the name of the gateway", "give it another name", "error"
     if isinstance(project.targets[target], LocalTarget):
         message = "target `local` has no gateway: its servers are reached directly, on this machine"
         yield ("gateway",), message.replace("`local`", f"`{target}`"), "", "warning"
