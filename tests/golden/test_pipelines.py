@@ -20,6 +20,8 @@ def delivered(case, folder):
         release = case.release(folder / target, target)
         if release.target.kind != "local":
             named = {"registry": "registry.example.com/ml", "source": "https://git.example.com/ml/project.git"}
+            wheel = release.project.image.windlass or "wheels/windlass-0.1.0-cp311-abi3-linux_x86_64.whl"
+            named |= {} if release.project.image.index else {"windlass": wheel}
             image = release.project.image.model_copy(update=named)
             project = release.project.model_copy(update={"image": image})
             yield dataclasses.replace(release, project=project)
@@ -62,5 +64,8 @@ def test_what_a_pipeline_cannot_deploy_to_is_told(tmp_path):
     without = release.project.model_copy(update={"image": release.project.image.model_copy(update={"registry": None})})
     with pytest.raises(ConfigError, match="names no registry"):
         PIPELINES["gitlab-ci"](dataclasses.replace(release, project=without))
+    unknown = release.project.model_copy(update={"image": release.project.image.model_copy(update={"windlass": None})})
+    with pytest.raises(ConfigError, match="another project of that name"):
+        PIPELINES["gitlab-ci"](dataclasses.replace(release, project=unknown))
     with pytest.raises(ConfigError, match="Argo CD deploys to Kubernetes"):
         PIPELINES["argocd"](release)

@@ -187,7 +187,8 @@ def projects(draw: st.DrawFn, kind: str) -> dict[str, Any]:
         "repository": repository,
         "name": draw(NAMES),
         "services": served,
-        "secrets": {name: draw(st.sampled_from(PLACES)) for name in SECRETS},
+        # A machine reads files and its environment only.
+        "secrets": {name: draw(st.sampled_from(PLACES if kind == "kubernetes" else PLACES[:2])) for name in SECRETS},
         "tenants": {
             "acme": draw(some(quota=some(cpus=st.integers(1, 64), memory=st.just("64Gi"), pods=st.integers(1, 50))))
         },
@@ -204,7 +205,17 @@ def projects(draw: st.DrawFn, kind: str) -> dict[str, Any]:
     made = project | draw(parts)
     if kind == "kubernetes":
         _fit_cluster(made)
+    elif kind == "compose":
+        _fit_machine(made)
     return made
+
+
+def _fit_machine(project: dict[str, Any]) -> None:
+    """Give what one machine needs: limits for quotas, figures for what shows them."""
+    project["tenants"] = {"acme": {}}
+    watched = project.get("observability", {})
+    if watched.keys() & {"grafana", "alerts"}:
+        watched.setdefault("prometheus", {})
 
 
 def _fit_cluster(project: dict[str, Any]) -> None:

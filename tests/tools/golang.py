@@ -57,7 +57,18 @@ def build_control_plane(folder: Path) -> None:
     values = {"gitVersion": f"v{KUBERNETES}", "gitMajor": major, "gitMinor": minor}
     flags = [f"-X k8s.io/component-base/version.{name}={value}" for name, value in values.items()]
     program = folder / "bin" / PARTS[0]
-    run("go", "build", "-ldflags", " ".join(["-s -w", *flags]), "-o", program, ".", cwd=CONTROL_PLANE, env=env)
+    run(
+        "go",
+        "build",
+        "-ldflags",
+        " ".join(["-s -w", *flags]),
+        "-o",
+        program,
+        ".",
+        cwd=CONTROL_PLANE,
+        env=env,
+        limit_s=3000,
+    )
     for name in PARTS[1:]:
         (folder / "bin" / name).symlink_to(PARTS[0])
     definitions = folder / "definitions"

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = Path(os.environ.get("WINDLASS_TOOLS") or ROOT / ".tools").resolve()
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+FOLDER = Path(os.environ.get("WINDLASS_TOOLS") or CACHE / "windlass-tools").resolve()
 # Every tool has one name in here, whoever brought it.
 PROGRAMS = FOLDER / "bin"
 

@@ -19,14 +19,16 @@ Actions are checkout 4.2.2, setup-python 5.6.0 and upload-artifact 4.6.2, by com
 
 def files(release: Release) -> Files:
     """Return `.github/workflows/deploy.yml`."""
-    steps.pushed(release)
+    steps.possible(release)
     compose = isinstance(release.target, ComposeTarget)
     deploys = "DOCKER_HOST and SSH_PRIVATE_KEY" if compose else "KUBECONFIG_CONTENT"
-    head = _HEAD.format(name=release.project.name, target=release.target_name, deploys=deploys)
+    head = _HEAD.format(
+        name=release.project.name, target=release.target_name, deploys=deploys + steps.variables(release)
+    )
     checked = [
         {**_CHECKOUT, "with": {"persist-credentials": False}},
         {**_PYTHON, "with": {"python-version": "3.12"}},
-        {"name": "Check the project", "run": _script(steps.check(release))},
+        {"name": "Check the project", **_index(release), "run": _script(steps.check(release))},
     ]
     workflow: dict[str, Any] = {
         "name": f"Deploy {release.project.name} to {release.target_name}",
@@ -85,6 +87,10 @@ def _through_kubectl(release: Release) -> list[dict[str, Any]]:
     ]
     env = {"KUBECONFIG_CONTENT": _secret("KUBECONFIG_CONTENT")}
     return [{"name": "Deploy", "env": env, "run": _script([*prepared, *steps.deploy(release)])}]
+
+
+def _index(release: Release) -> dict[str, Any]:
+    return {"env": {steps.INDEX: _secret(steps.INDEX)}} if release.project.image.index else {}
 
 
 def _secret(name: str) -> str:

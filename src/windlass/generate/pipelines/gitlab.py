@@ -14,12 +14,14 @@ Variables to set under Settings, CI/CD, masked and protected: REGISTRY_USER and 
 
 def files(release: Release) -> Files:
     """Return `.gitlab-ci.yml`."""
-    steps.pushed(release)
+    steps.possible(release)
     deploy = steps.deploy(release)
     compose = isinstance(release.target, ComposeTarget)
     deploys = "DOCKER_HOST and SSH_PRIVATE_KEY" if compose else "KUBECONFIG, of type file"
     registry = (release.project.image.registry or "").split("/")[0]
-    head = _HEAD.format(name=release.project.name, target=release.target_name, deploys=deploys)
+    head = _HEAD.format(
+        name=release.project.name, target=release.target_name, deploys=deploys + steps.variables(release)
+    )
     jobs: dict[str, Any] = {
         "stages": ["check", "build", "scan", "deploy"],
         "workflow": {"rules": [{"if": "$CI_COMMIT_BRANCH"}]},

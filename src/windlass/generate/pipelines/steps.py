@@ -11,6 +11,8 @@ TRIVY = "aquasec/trivy:0.66.0"
 KUBECTL = "alpine/k8s:1.33.4"
 # Where a pipeline writes what it deploys.
 FOLDER = "deploy"
+# The variable with the address of the index that windlass is installed from.
+INDEX = "WINDLASS_INDEX"
 # A line for each image: its name, and its reference.
 IMAGES = f"{FOLDER}/images.txt"
 
@@ -19,8 +21,9 @@ def check(release: Release) -> list[str]:
     """Check the project, and write what the later steps work with."""
     target = release.target_name
     named = release.project.image.windlass or release.version
+    wheel = named.endswith(".whl")
     return [
-        f"pip install --no-cache-dir {named if named.endswith('.whl') else f'windlass=={named}'}",
+        f"pip install --no-cache-dir {named}" if wheel else f'pip install --index-url "${INDEX}" windlass=={named}',
         "windlass check --no-load",
         f"windlass render {target} --output {FOLDER} --force",
         f"windlass build --target {target} --dry-run > {IMAGES}",
@@ -71,13 +74,23 @@ def deploy(release: Release) -> list[str]:
     )
 
 
-def pushed(release: Release) -> None:
-    """Raise ``ConfigError`` where images would have nowhere to go."""
+def possible(release: Release) -> None:
+    """Raise ``ConfigError`` where images would have nowhere to go, or windlass nowhere to come from."""
     if not release.project.image.registry:
         raise ConfigError(
             "a pipeline pushes images, and the project names no registry",
             hint="say `image: {registry: registry.example.com/team}`",
         )
+    if not (release.project.image.windlass or "").endswith(".whl") and release.project.image.index is None:
+        raise ConfigError(
+            "a pipeline installs windlass, and the public package index has another project of that name",
+            hint="name a wheel with `image.windlass`, or an index that has it with `image.index`",
+        )
+
+
+def variables(release: Release) -> str:
+    """Name the variables that installing windlass needs."""
+    return f"; {INDEX}, the index that has windlass" if release.project.image.index else ""
 
 
 def _each(command: str) -> str:
