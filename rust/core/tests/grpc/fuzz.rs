@@ -1,4 +1,5 @@
-//! Some thousands of calls with something wrong in them, the same in every run.
+//! Some thousands of calls with something wrong in them, the same in every run. `fuzz_watched` has settings, sequences and metadata; the table
+//! of all operations is in `tests/http_fuzz`.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,7 @@ use crate::segment::Segment;
 use crate::server::Server;
 
 /// A sequence of numbers that looks random and is always the same.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
     fn roll(&mut self, sides: usize) -> usize {
@@ -28,7 +29,7 @@ impl Dice {
         (self.0 % sides as u64) as usize
     }
 
-    fn mutate(&mut self, bytes: &mut Vec<u8>) {
+    pub(crate) fn mutate(&mut self, bytes: &mut Vec<u8>) {
         for _ in 0..=self.roll(3) {
             let at = self.roll(bytes.len() + 1);
             let end = (at + self.roll(12)).min(bytes.len());
@@ -48,7 +49,7 @@ impl Dice {
 }
 
 /// A request with something of everything.
-fn rich() -> ModelInferRequest {
+pub(crate) fn rich() -> ModelInferRequest {
     let value = |choice| InferParameter { parameter_choice: Some(choice) };
     let mut message = row(&[1.0, 2.0]);
     message.id = "42".into();

@@ -3,6 +3,7 @@
 mod client;
 mod faults;
 mod fuzz;
+mod fuzz_watched;
 mod inference;
 mod lifecycle;
 mod operations;

@@ -16,7 +16,7 @@ use windlass_core::trace::settings::Setup;
 use crate::client::{Client, failure};
 use crate::server::Server;
 
-fn trace(model: &str, settings: &[(&str, &[&str])]) -> TraceSettingRequest {
+pub(crate) fn trace(model: &str, settings: &[(&str, &[&str])]) -> TraceSettingRequest {
     let value = |values: &[&str]| SettingValue { value: values.iter().map(|&value| value.to_owned()).collect() };
     TraceSettingRequest {
         settings: settings.iter().map(|(name, values)| ((*name).to_owned(), value(values))).collect(),
@@ -24,7 +24,7 @@ fn trace(model: &str, settings: &[(&str, &[&str])]) -> TraceSettingRequest {
     }
 }
 
-fn log(settings: &[(&str, ParameterChoice)]) -> LogSettingsRequest {
+pub(crate) fn log(settings: &[(&str, ParameterChoice)]) -> LogSettingsRequest {
     let value = |choice: &ParameterChoice| LogValue { parameter_choice: Some(choice.clone()) };
     LogSettingsRequest { settings: settings.iter().map(|(name, choice)| ((*name).to_owned(), value(choice))).collect() }
 }

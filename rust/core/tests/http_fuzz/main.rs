@@ -1,4 +1,15 @@
-//! Some thousands of requests with something wrong in them, the same in every run.
+//! Some thousands of requests with something wrong in them, the same in every run. Their heads and bodies are mutated alike.
+//!
+//! | operation | covered by |
+//! |---|---|
+//! | `infer`: JSON, binary tensors, chunks, compression, shared memory, classification | the seeds below |
+//! | `infer` of a sequence | `watched`, model `chain` |
+//! | `generate`, `generate_stream` of a decoupled model, `predict` | the seeds below |
+//! | repository index, load, unload; statistics; shared memory of the system and of CUDA | the seeds below |
+//! | log settings, trace settings of the server and of a model | `watched` |
+//! | `traceparent`, `tracestate`, forwarded and restricted headers | `watched` |
+//! | patterns, restrictions and trace settings of the start command | `watched` |
+//! | `ModelInfer`, `ModelStreamInfer`, the settings and the metadata of gRPC | `tests/grpc/fuzz.rs` |
 
 #[allow(dead_code)] // the tests of REST use the rest
 #[path = "../http/client.rs"]
@@ -10,6 +21,7 @@ mod segment;
 mod server;
 #[path = "../server/mod.rs"]
 mod site;
+mod watched;
 
 use std::collections::BTreeMap;
 
@@ -107,6 +119,14 @@ const VOCABULARY: &[&[u8]] = &[
     b"\"shared_memory_offset\":",
     b"18446744073709551615",
     b"\"classification\":3,",
+    b"\"sequence_end\":true,",
+    b"\"trace_level\":[\"OFF\"],",
+    b"\"trace_rate\":",
+    b"\"log_verbose_level\":",
+    b"traceparent: 00-0-0-01\r\n",
+    b"tracestate: =\r\n",
+    b"X-Tenant: \xff\r\n",
+    b"key: secret\r\n",
 ];
 
 /// Sends so many of these with something wrong in them; counts the statuses of the answers.

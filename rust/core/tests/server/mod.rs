@@ -15,7 +15,10 @@ use windlass_core::error::{Error, Result};
 use windlass_core::instance::{Executor, Instance};
 use windlass_core::log::LogSettings;
 use windlass_core::plane::{Plane, Settings};
-use windlass_core::proto::inference::{ModelConfig, ModelInput, ModelOutput, ModelTransactionPolicy};
+use windlass_core::proto::inference::model_config::SchedulingChoice;
+use windlass_core::proto::inference::{
+    ModelConfig, ModelInput, ModelOutput, ModelSequenceBatching, ModelTransactionPolicy,
+};
 use windlass_core::spec::Spec;
 
 pub(crate) use gate::Gate;
@@ -100,6 +103,8 @@ pub(crate) struct Declared {
     /// How many of the inputs a request has to have.
     pub(crate) required: usize,
     pub(crate) decoupled: bool,
+    /// Whether its requests belong together. They do for a millisecond.
+    pub(crate) sequences: bool,
     /// Of the elements of the output.
     pub(crate) labels: &'static [&'static str],
 }
@@ -107,7 +112,7 @@ pub(crate) struct Declared {
 impl Declared {
     pub(crate) fn new(name: &'static str, max_batch_size: i32, inputs: &[Tensor]) -> Self {
         let (inputs, required) = (inputs.to_vec(), inputs.len());
-        Self { name, version: 1, max_batch_size, inputs, required, decoupled: false, labels: &[] }
+        Self { name, version: 1, max_batch_size, inputs, required, decoupled: false, sequences: false, labels: &[] }
     }
 
     /// `labelled`: rows of three FP32, the first two of which have a name.
@@ -141,6 +146,11 @@ impl Declared {
             input: self.inputs.iter().enumerate().map(input).collect(),
             output: self.inputs.iter().map(output).collect(),
             model_transaction_policy: Some(ModelTransactionPolicy { decoupled: self.decoupled }),
+            scheduling_choice: self.sequences.then(|| {
+                let batching =
+                    ModelSequenceBatching { max_sequence_idle_microseconds: 1000, ..ModelSequenceBatching::default() };
+                SchedulingChoice::SequenceBatching(batching)
+            }),
             ..ModelConfig::default()
         };
         let json = Bytes::from(format!(r#"{{"name":"{}"}}"#, self.name));
