@@ -2,12 +2,14 @@
 
 import importlib.util
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from windlass.config.project import FILE, Source
 from windlass.config.project.project import Project
+from windlass.config.project.schema import json_schema
 from windlass.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -205,3 +207,15 @@ def test_every_key_is_described():
         if not value.get("description") and not ("$ref" in value and schema["$defs"][value["$ref"][8:]]["description"])
     ]
     assert bare == []
+
+
+def test_the_schema_for_editors_takes_what_is_right_and_refuses_what_is_not(tool, tmp_path):
+    (tmp_path / "schema.json").write_text(json.dumps(json_schema()))
+    (tmp_path / "wrong.yaml").write_text("name: a\nservices: {s: {memroy: 4GiB}}\n")
+    command = [tool("check-jsonschema"), "--schemafile", tmp_path / "schema.json"]
+    right_ones = sorted((ROOT / "tests" / "golden").glob("*/windlass.yaml"))
+    taken = subprocess.run([*command, *right_ones], capture_output=True, text=True, check=False)
+    assert taken.returncode == 0, taken.stdout
+    refused = subprocess.run([*command, tmp_path / "wrong.yaml"], capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "memroy" in refused.stdout
