@@ -40,7 +40,7 @@ format: $(VENV)/.lint ## format both languages
 
 check: lint test ## what CI runs
 
-tools: $(VENV)/.python ## install the container engine, kubectl, linters and all else that tests of what is shipped run (into ~/.cache/windlass-tools)
+tools: $(VENV)/.python ## install the container engine, kubectl, linters and all else that tests of what is shipped run (into /var/cache/windlass-tools)
 	PYTHONPATH=tests $(BIN)/python -m tools
 
 build: ## build the extension again, in release mode

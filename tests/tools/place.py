@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+# Programs of root are also run as nobody, who may not look into root's home.
+OWN = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+CACHE = OWN if os.geteuid() else Path("/var/cache")
 FOLDER = Path(os.environ.get("WINDLASS_TOOLS") or CACHE / "windlass-tools").resolve()
 # Every tool has one name in here, whoever brought it.
 PROGRAMS = FOLDER / "bin"
