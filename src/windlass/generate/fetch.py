@@ -5,9 +5,13 @@ from windlass.config.project.repository import Repository
 # Speaks to every kind of bucket, and compares checksums while it copies.
 IMAGE = "rclone/rclone:1.71.2"
 
-# Servers of one's own that speak S3 are named by lines of the credentials: RCLONE_S3_PROVIDER=Minio (or Ceph, Other) and
-# RCLONE_S3_ENDPOINT=https://….
-_KINDS = {"s3": "s3,provider=${RCLONE_S3_PROVIDER:-AWS},env_auth=true", "gs": "gcs,env_auth=true", "az": "azureblob,env_auth=true"}
+# Servers of one's own that speak S3 are named by lines of the credentials: RCLONE_S3_PROVIDER=Minio (or Ceph, Other)
+# and RCLONE_S3_ENDPOINT=https://….
+_KINDS = {
+    "s3": "s3,provider=${RCLONE_S3_PROVIDER:-AWS},env_auth=true",
+    "gs": "gcs,env_auth=true",
+    "az": "azureblob,env_auth=true",
+}
 
 # Lines of the secret are `NAME=value`. They are read, not run.
 _CREDENTIALS = """\
