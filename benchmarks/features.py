@@ -11,20 +11,23 @@ from benchmarks import load, models, peers, streams
 
 IN_PROCESS = 'parameters { key: "isolated" value { string_value: "false" } }\n'
 
-ENSEMBLE = (
-    """platform: "ensemble"
-max_batch_size: 64
-input { name: "INPUT0" data_type: TYPE_FP32 dims: 16 }
-output { name: "OUTPUT0" data_type: TYPE_FP32 dims: 16 }
-ensemble_scheduling {
-"""
-    + "".join(
-        f'step {{ model_name: "{name}" model_version: -1 input_map {{ key: "INPUT0" value: "{given}" }} '
+
+def ensemble(*steps: str) -> str:
+    """Return the configuration of an ensemble of the tiny models of those names, one behind the other."""
+    names = ["INPUT0", *(f"after_{step}" for step in steps[:-1]), "OUTPUT0"]
+    scheduled = "".join(
+        f'step {{ model_name: "{step}" model_version: -1 input_map {{ key: "INPUT0" value: "{given}" }} '
         f'output_map {{ key: "OUTPUT0" value: "{made}" }} }}\n'
-        for name, given, made in (("first", "INPUT0", "a"), ("second", "a", "b"), ("third", "b", "OUTPUT0"))
+        for step, given, made in zip(steps, names, names[1:], strict=False)
     )
-    + "}\n"
-)
+    return f"""platform: "ensemble"
+max_batch_size: 64
+input {{ name: "INPUT0" data_type: TYPE_FP32 dims: 16 }}
+output {{ name: "OUTPUT0" data_type: TYPE_FP32 dims: 16 }}
+ensemble_scheduling {{
+{scheduled}}}
+"""
+
 
 PATH = "/v2/models/{}/infer"
 # What is measured with which options of the server, and the model that is asked for it.
@@ -34,6 +37,8 @@ SERVED: dict[tuple[str, ...], dict[str, str]] = {
         "one": "one",
         "ensemble": "ensemble",
         "cached": "cached",
+        "function": "function",
+        "ensemble of functions": "ensemble_of_functions",
     },
     ("--trace-config=level=TIMESTAMPS", "--trace-config=rate=1000000000", "--trace-config=triton,file=/dev/null"): {
         "one, traces on, none followed": "one"
@@ -56,7 +61,11 @@ def _requests(seconds: float, rounds: int) -> list[dict[str, Any]]:
         for name in ("one", "first", "second", "third"):
             models.write(repository, name, models.TINY, config + IN_PROCESS)
         models.write(repository, "cached", models.TINY, config + "response_cache { enable: true }\n")
-        models.write(repository, "ensemble", "", ENSEMBLE)
+        models.write(repository, "ensemble", "", ensemble("first", "second", "third"))
+        functions = ("function", "function_2", "function_3")
+        for name in functions:
+            models.write(repository, name, models.FUNCTION, f'backend: "python"\n{IN_PROCESS}')
+        models.write(repository, "ensemble_of_functions", "", ensemble(*functions))
         for _ in range(rounds):
             for server_options, served in SERVED.items():
                 with peers.running("windlass", repository, *server_options) as server:
@@ -126,6 +135,10 @@ def goals(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
          of("ensemble", 1, "p50_us") / of("one", 1, "p50_us")),
         ("an ensemble of three against one: CPU per request, 64 connections", "<=", 1.5,
          of("ensemble", 64, "cpu_s") / of("one", 64, "cpu_s")),
+        ("an ensemble of three functions against one: p50, 1 connection", "<=", 1.5,
+         of("ensemble of functions", 1, "p50_us") / of("function", 1, "p50_us")),
+        ("an ensemble of three functions against one: CPU per request, 64 connections", "<=", 1.5,
+         of("ensemble of functions", 64, "cpu_s") / of("function", 64, "cpu_s")),
         ("a cache hit against a bare request: p50, 1 connection", "<=", 1.0,
          of("cached", 1, "p50_us") / of("one", 1, "p50_us")),
         ("traces on, none followed, against off: CPU per request, 64 connections", "<=", 1.03,

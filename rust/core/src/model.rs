@@ -205,6 +205,7 @@ impl Model {
         let looking = arrived.elapsed();
         if let Some(response) = found {
             self.statistics.lock().hit(looking, looking);
+            reactor.answered();
             if let Some(trace) = &request.trace {
                 trace.note(Event::ResponseComplete);
                 trace.leave(false);

@@ -42,6 +42,8 @@ struct Mailbox {
     alarms: Vec<Alarm>,
     /// Answers from instances' threads.
     deliveries: Vec<Delivery>,
+    /// How many were answered without an execution.
+    answered: usize,
     closing: bool,
 }
 
@@ -88,6 +90,12 @@ impl Reactor {
         }
     }
 
+    /// Counts an answer that needed no execution, so that the next request may be looked for as after any other.
+    pub(crate) fn answered(&self) {
+        self.lock().answered += 1;
+        self.bell.notify_one();
+    }
+
     /// Does what an execution asks for next, on another thread than the leading one.
     pub(crate) fn follow(&self, scheduler: &Arc<Scheduler>, turn: Turn) {
         match turn {
@@ -114,7 +122,7 @@ impl Reactor {
                 self.lock().closing = true;
                 return None;
             }
-            seat.vigil.answered(seat.deliveries.len() + mail.deliveries.len());
+            seat.vigil.answered(seat.deliveries.len() + mail.deliveries.len() + mail.answered);
             for delivery in seat.deliveries.drain(..).chain(mail.deliveries) {
                 delivery.reply.send(delivery.answer);
             }
@@ -170,7 +178,8 @@ impl Reactor {
 
     fn has_mail(&self) -> bool {
         let mail = self.lock();
-        mail.closing || !(mail.noted.is_empty() && mail.deliveries.is_empty() && mail.alarms.is_empty())
+        let is_empty = mail.noted.is_empty() && mail.deliveries.is_empty() && mail.alarms.is_empty();
+        mail.closing || mail.answered > 0 || !is_empty
     }
 
     /// Leads the reactor inside the runtime of the caller and executes every batch of this process there: for warming up, and for tests
