@@ -10,14 +10,19 @@ ROWS = {
     "errors": 1,
     "config": 2,
     "repository": 3,
+    "samples": 3,
     "release": 4,
     "backends": 5,
     "generate": 5,
     "client": 5,
     "serving": 6,
     "targets": 6,
+    "bench": 7,
     "demo": 7,
-    "cli": 8,
+    "doctor": 7,
+    "formats": 7,
+    "optimize": 8,
+    "cli": 9,
 }
 
 ONLY = {

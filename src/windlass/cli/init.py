@@ -43,7 +43,7 @@ def init(repository: Path | None, file: Path, name: str | None, force: bool) -> 
     folder = file.resolve().parent
     found = repository or next((folder / usual for usual in USUAL if (folder / usual).is_dir()), folder / USUAL[0])
     entries = scan([found]).models if repository or found.is_dir() else {}
-    backends = {model: entry.config.backend if entry.config else "" for model, entry in entries.items()}
+    backends = {model: ", ".join(entry.backends) for model, entry in entries.items()}
     text = project_file(
         name_of(name or folder.name), os.path.relpath(found, folder), backends, _services(entries, folder)
     )

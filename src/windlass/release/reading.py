@@ -76,9 +76,7 @@ def _inputs(project: Project) -> list[str]:
 
 def _model(entry: ModelEntry) -> Model:
     size = sum(path.stat().st_size for path in files(entry.path))
-    config = entry.config
-    backend = "ensemble" if config is not None and config.platform == "ensemble" else config.backend if config else ""
-    return Model(entry.name, backend, tuple(sorted(entry.versions)), digest(entry.path), size)
+    return Model(entry.name, entry.backends, tuple(sorted(entry.versions)), digest(entry.path), size)
 
 
 def _unmatched(project: Project, entries: dict[str, ModelEntry]) -> Iterator[Finding]:

@@ -26,7 +26,7 @@ class Model:
     """A model as it lies in the repository."""
 
     name: str
-    backend: str
+    backends: tuple[str, ...]
     versions: tuple[int, ...]
     digest: str
     size_bytes: int
@@ -122,5 +122,5 @@ class Release:
     def backends(self, service: str) -> tuple[str, ...]:
         """Return the backends that a service's image needs: those it names, and those of its models."""
         value = self.service(service)
-        found = {model.backend for model in self.models.get(service, ())} - {"ensemble"}
+        found = {backend for model in self.models.get(service, ()) for backend in model.backends}
         return tuple(sorted(found | set(value.backends)))

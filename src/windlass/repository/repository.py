@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from windlass.config import Finding, ModelConfig, parse_text
+from windlass.config.ensemble import is_ensemble
+from windlass.config.model import backend_name
 from windlass.errors import ConfigError, RepositoryError
 from windlass.repository.layout import CONFIG_FILE, config_file, guess_backend, version_number
 
@@ -13,8 +15,8 @@ from windlass.repository.layout import CONFIG_FILE, config_file, guess_backend, 
 class ModelEntry:
     """One model on disk. ``config`` is what the user wrote, with the name and the backend filled in.
 
-    ``chosen_config`` is the file that was read, where it is not the usual one. ``folder`` keeps alive what ``path`` is
-    in, where that is not the repository.
+    ``chosen_config`` is the file that was read, where it is not the usual one. ``own_configs`` are those of versions
+    that do not go by the model's. ``folder`` keeps alive what ``path`` is in, where that is not the repository.
     """
 
     name: str
@@ -23,12 +25,27 @@ class ModelEntry:
     versions: dict[int, Path] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     chosen_config: Path | None = None
+    own_configs: dict[int, ModelConfig] = field(default_factory=dict)
     folder: object = None
 
     @property
     def config_path(self) -> Path:
         """Where its configuration is, or would be."""
         return self.chosen_config or self.path / CONFIG_FILE
+
+    def config_of(self, version: int) -> ModelConfig | None:
+        """Return what a version goes by: its own configuration, or else the model's."""
+        return self.own_configs.get(version, self.config)
+
+    def config_path_of(self, version: int) -> Path:
+        """Return where that configuration is, or would be."""
+        return self.versions[version] / CONFIG_FILE if version in self.own_configs else self.config_path
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """The backends that its versions need, ascending; an ensemble needs none."""
+        configs = (self.config_of(version) or ModelConfig() for version in self.versions)
+        return tuple(sorted({backend_name(config, self.name) for config in configs} - {"", "ensemble"}))
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -102,14 +119,46 @@ def scan_model(path: Path, reading: Reading = USUAL) -> ModelEntry:
         findings.append(Finding(str(file), message, f"rename the folder to `{config.name}`, or remove `name`"))
     config.name = path.name
     if not config.backend and not config.platform:
-        newest = versions[max(versions)] if versions else None
-        guessed = guess_backend(path.name, newest)
+        guessed = guess_backend(path.name, _newest(versions))
         if guessed:
             config.backend = guessed
         elif versions:
             findings.append(_no_backend(path))
-    findings += _labels(path, file, config)
-    return ModelEntry(path.name, path, config, versions, tuple(findings), file)
+    own, faults = _own_configs(path, versions)
+    findings += [*_labels(path, file, config), *faults]
+    return ModelEntry(path.name, path, config, versions, tuple(findings), file, own)
+
+
+def _newest(versions: dict[int, Path]) -> Path | None:
+    """Return the newest version of those that go by the model's configuration."""
+    common = [number for number, folder in versions.items() if not (folder / CONFIG_FILE).is_file()]
+    return versions[max(common or versions)] if versions else None
+
+
+def _own_configs(path: Path, versions: dict[int, Path]) -> tuple[dict[int, ModelConfig], list[Finding]]:
+    read = {
+        number: _own_config(path, folder) for number, folder in versions.items() if (folder / CONFIG_FILE).is_file()
+    }
+    findings = [finding for _, faults in read.values() for finding in faults]
+    return {number: config for number, (config, _) in read.items()}, findings
+
+
+def _own_config(path: Path, folder: Path) -> tuple[ModelConfig, list[Finding]]:
+    """Read what one version goes by. Which versions are served, and what an ensemble is, is for the model to say."""
+    file = folder / CONFIG_FILE
+    config, fault = _read_config(file)
+    findings = [fault] if fault else []
+    if config.name not in ("", path.name):
+        message = f"unexpected name '{config.name}' in a version of model '{path.name}'"
+        findings.append(Finding(str(file), message, f"write `{path.name}`, or remove `name`"))
+    misplaced = {"version_policy": config.HasField("version_policy"), "ensemble_scheduling": is_ensemble(config)}
+    for member in (member for member, there in misplaced.items() if there):
+        message = f"`{member}` has no meaning for one version"
+        findings.append(Finding(str(file), message, f"write it into `{path / CONFIG_FILE}`"))
+    config.name = path.name
+    if not config.backend and not config.platform:
+        config.backend = guess_backend(path.name, folder) or ""
+    return config, [*findings, *_labels(path, file, config)]
 
 
 def _read_config(file: Path) -> tuple[ModelConfig, Finding | None]:

@@ -24,13 +24,13 @@ def check_repository(snapshot: Snapshot) -> list[Finding]:
 
 
 def _check_version(entry: ModelEntry, version: int, ensembles: Ensembles) -> list[Finding]:
-    written = entry.config or ModelConfig()
+    written = entry.config_of(version) or ModelConfig()
     where = str(entry.versions[version])
     try:
         backend = find(backend_name(written, entry.name))
         opened = backend.open(LoadContext(entry.name, version, entry.path, entry.versions[version], written))
         config = normalise(opened.config, entry.name)
-        findings = validate(config, str(entry.config_path))
+        findings = validate(config, str(entry.config_path_of(version)))
         if any(finding.severity == "error" for finding in findings):
             return findings
         if is_ensemble(config):

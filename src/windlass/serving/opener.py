@@ -68,10 +68,11 @@ class Opener:
 
     def _open(self, entry: ModelEntry, version: int) -> Opened:
         started = time.perf_counter_ns()
-        written = entry.config or ModelConfig()
+        written = entry.config_of(version) or ModelConfig()
+        source = str(entry.config_path_of(version))
         backend = backend_name(written, entry.name)
         if not backend:
-            _refuse_faults(normalise(written, entry.name), entry)
+            _refuse_faults(normalise(written, entry.name), source)
         settings = {**self._settings.backends.get("", {}), **self._settings.backends.get(backend, {})}
         path, host = entry.versions[version], self._plane.host()
         policies = self._settings.policies
@@ -81,13 +82,13 @@ class Opener:
             model = find(backend).open(context)
         config = normalise(model.config if self._settings.complete else written, entry.name)
         config.default_model_filename = config.default_model_filename or model_file(config.backend, path)
-        _refuse_faults(config, entry)
+        _refuse_faults(config, source)
         if is_ensemble(config):
             config = self._ensembles.assemble(config)
         try:
             self._plane.check_limits(config.SerializeToString())
         except ValueError as error:
-            raise ModelLoadError(str(error), where=str(entry.config_path)) from None
+            raise ModelLoadError(str(error), where=source) from None
         named, files = labels(config, entry.path), tensor_files(config, entry.path)
         with kept_to(shared_cores(config, policies)):
             instances = model.instances(config)
@@ -108,8 +109,8 @@ class Opener:
         return self._plane.process(name, command, {"PYTHONPATH": os.pathsep.join(filter(None, path))})
 
 
-def _refuse_faults(config: ModelConfig, entry: ModelEntry) -> None:
-    """Raise ``ModelLoadError`` with everything that is wrong with a configuration."""
-    errors = [finding for finding in validate(config, str(entry.config_path)) if finding.severity == "error"]
+def _refuse_faults(config: ModelConfig, source: str) -> None:
+    """Raise ``ModelLoadError`` with everything that is wrong with a configuration, which is in the file ``source``."""
+    errors = [finding for finding in validate(config, source) if finding.severity == "error"]
     if errors:
-        raise ModelLoadError("; ".join(finding.message for finding in errors), where=str(entry.config_path))
+        raise ModelLoadError("; ".join(finding.message for finding in errors), where=source)

@@ -53,7 +53,7 @@ def with_config(entry: ModelEntry, text: str) -> ModelEntry:
     if not config.backend and not config.platform and entry.config is not None:
         config.backend = entry.config.backend
         config.platform = entry.config.platform
-    return replace(entry, config=config, findings=())
+    return replace(entry, config=config, own_configs={}, findings=())
 
 
 class Folder:

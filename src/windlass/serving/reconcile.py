@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from windlass.config import ModelConfig
 from windlass.repository import ModelEntry, tensor_paths
 
 # The configuration, and when and how large every file of a version was: equal means that nothing changed.
@@ -29,17 +30,20 @@ def reconcile(serving: Mapping[int, Mark], wanted: Mapping[int, Mark]) -> Steps:
 
 def marks(entry: ModelEntry, versions: Iterable[int]) -> dict[int, Mark]:
     """Read times and sizes of the files that make up versions; a configuration given with a request counts as well."""
-    config = entry.config.SerializeToString(deterministic=True) if entry.config else b""
-    shared = [file for file in (entry.config_path, *_beside(entry)) if file.is_file()]
-    return {version: (config, _stamps([*shared, *_inside(entry.versions[version])])) for version in versions}
+    return {version: _mark(entry, version) for version in versions}
 
 
-def _beside(entry: ModelEntry) -> list[Path]:
-    """Return the files of a model that its configuration names and that are in no version."""
-    if entry.config is None:
-        return []
-    named = [output.label_filename for output in entry.config.output if output.label_filename]
-    return [entry.path / path for path in (*named, *tensor_paths(entry.config))]
+def _mark(entry: ModelEntry, version: int) -> Mark:
+    config = entry.config_of(version) or ModelConfig()
+    files = (entry.config_path_of(version), *_beside(entry.path, config))
+    shared = [file for file in files if file.is_file()]
+    return config.SerializeToString(deterministic=True), _stamps([*shared, *_inside(entry.versions[version])])
+
+
+def _beside(model: Path, config: ModelConfig) -> list[Path]:
+    """Return the files of a model that a configuration names and that are in no version."""
+    named = [output.label_filename for output in config.output if output.label_filename]
+    return [model / path for path in (*named, *tensor_paths(config))]
 
 
 def _inside(folder: Path) -> list[Path]:
