@@ -140,7 +140,7 @@ def _tritonclient(port: int) -> None:
 
 def goals(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the goal for streams: each server with the client that serves it best."""
-    by = {row["what"]: row["rate"] for row in rows if row["what"].startswith("stream of ")}
+    by = {row["what"]: row["rate"] for row in rows if row.get("what", "").startswith("stream of ")}
     if not by:
         return []
     best = {peer: max(by[f"stream of {peer}, {name}"] for name in CLIENTS) for peer in ("windlass", "triton")}
