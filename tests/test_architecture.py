@@ -27,9 +27,9 @@ ROWS = {
 
 ONLY = {
     "_plane": {"serving"},
-    "torch": {"backends/pytorch.py", "demo/digits.py"},
-    "onnxruntime": {"backends/onnxruntime.py"},
-    "openvino": {"backends/openvino.py"},
+    "torch": {"backends/pytorch.py", "demo/digits.py", "optimize"},
+    "onnxruntime": {"backends/onnxruntime.py", "optimize"},
+    "openvino": {"backends/openvino.py", "optimize"},
     "click": {"cli"},
     "rich": {"cli/output.py"},
     "httpx": {"client.py"},

@@ -87,6 +87,24 @@ class TargetError(WindlassError):
     code = "UNAVAILABLE"
 
 
+class ConversionError(WindlassError):
+    """A model cannot be had in another format or in fewer bits."""
+
+    code = "UNSUPPORTED"
+
+
+class DifferenceError(WindlassError):
+    """What was made of a model does not answer as the model does, or it cannot be told whether it does."""
+
+    code = "INTERNAL"
+
+
+class RoomError(WindlassError):
+    """There is too little memory, or too little room on a disk."""
+
+    code = "UNAVAILABLE"
+
+
 class UsageError(WindlassError):
     """A command was given something it cannot work with."""
 
