@@ -14,6 +14,7 @@ ROWS = {
     "release": 4,
     "backends": 5,
     "generate": 5,
+    "report": 5,
     "client": 5,
     "serving": 6,
     "targets": 6,
@@ -34,7 +35,7 @@ ONLY = {
     "rich": {"cli/output.py"},
     "httpx": {"client.py"},
     "subprocess": {"backends/python/environment.py", "targets/shell.py"},
-    "jinja2": {"generate/text.py"},
+    "jinja2": {"generate/text.py", "report/page.py"},
     "pydantic": {"config/project"},
     "yaml": {"config/yaml_text.py", "generate/text.py"},
 }

@@ -1,10 +1,13 @@
 """The one door to other programs: what they say is heard, how they end is understood, and they end with us."""
 
+import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +23,7 @@ INSTALL = {
 }
 # As much of what a failed program said as a person wants to read.
 SHOWN_LINES = 20
+_PDEATHSIG = 1
 
 
 class ProgramError(TargetError):
@@ -106,6 +110,63 @@ def lines(
         process.wait()
         if process.stdout:
             process.stdout.close()
+
+
+@contextmanager
+def companion(
+    module: str,
+    *words: str,
+    hear: Callable[[str | None], None],
+    environment: Mapping[str, str] | None = None,
+    patience_s: float = 30.0,
+) -> Iterator["subprocess.Popen[str]"]:
+    """Run a module of windlass as a program beside this one, until the block ends: asked first, then by force.
+
+    ``hear`` is told every line that it says, in a thread, and ``None`` when there are no more. The program also ends
+    when this process is killed, or the thread that started it ends.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", module, *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=_with(environment),
+        preexec_fn=dies_with_parent(),
+    )
+    listener = threading.Thread(target=_hear, args=(process, hear), daemon=True)
+    listener.start()
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        finally:
+            process.wait()
+            listener.join(patience_s)
+
+
+def _hear(process: "subprocess.Popen[str]", hear: Callable[[str | None], None]) -> None:
+    with process:
+        for line in process.stdout or ():
+            hear(line.rstrip("\n"))
+    hear(None)
+
+
+def dies_with_parent() -> Callable[[], None]:
+    """Return what a child does first, so that it is told to end when this process is killed: it would live for ever."""
+    prctl = ctypes.CDLL(None).prctl
+
+    def tell() -> None:
+        # A process group of its own keeps a Ctrl-C meant for somebody else away.
+        os.setpgid(0, 0)
+        prctl(_PDEATHSIG, signal.SIGTERM)
+
+    return tell
 
 
 def detach(module: str, *words: str, log: Path) -> None:

@@ -2,17 +2,16 @@
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from windlass.targets.probe import Health, probe
 from windlass.targets.rotation import Rotation
+from windlass.targets.shell import dies_with_parent
 
 # Seconds until a process that ended is started again: twice as long every time, until it has been ready.
 FIRST_WAIT_S = 0.5
@@ -21,7 +20,6 @@ LONGEST_WAIT_S = 30.0
 TRIES = 3
 # A server that was ready and has not answered for so long is ended and started anew.
 SILENT_S = 60.0
-_PDEATHSIG = 1
 
 
 @dataclass
@@ -138,20 +136,8 @@ async def _spawn(definition: dict[str, Any], secrets: dict[str, str]) -> asyncio
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         env={**os.environ, **definition.get("environment", {}), **secrets},
-        preexec_fn=_dies_with_parent(),
+        preexec_fn=dies_with_parent(),
     )
-
-
-def _dies_with_parent() -> Callable[[], None]:
-    """Have a process told to end when the supervisor is killed: it would hold the ports for ever."""
-    prctl = ctypes.CDLL(None).prctl
-
-    def tell() -> None:
-        # A process group of its own keeps a Ctrl-C meant for somebody else away.
-        os.setpgid(0, 0)
-        prctl(_PDEATHSIG, signal.SIGTERM)
-
-    return tell
 
 
 async def _end(process: asyncio.subprocess.Process, drain_s: float) -> None:
