@@ -28,8 +28,8 @@ ROWS = {
 
 ONLY = {
     "_plane": {"serving"},
-    "torch": {"backends/pytorch.py", "demo/digits.py", "optimize"},
-    "onnxruntime": {"backends/onnxruntime.py", "optimize"},
+    "torch": {"backends/pytorch.py", "demo/digits.py", "doctor/probe.py", "optimize"},
+    "onnxruntime": {"backends/onnxruntime.py", "doctor/probe.py", "optimize"},
     "openvino": {"backends/openvino.py", "optimize"},
     "click": {"cli"},
     "rich": {"cli/output.py"},

@@ -1,10 +1,7 @@
 """Instances on devices, and the cores that a process may use."""
 
-from pathlib import Path
-
 import pytest
 
-from windlass.backends.cores import core_count
 from windlass.backends.placement import Placement, placements
 from windlass.config import normalise, parse_text
 from windlass.errors import BackendError
@@ -51,13 +48,3 @@ def test_gpus_are_not_counted_for_nothing():
 def test_a_gpu_that_is_not_there_is_an_error(text, gpus, message):
     with pytest.raises(BackendError, match=message):
         placed(f"instance_group {{ {text} }}", gpus)
-
-
-def test_a_container_may_have_less_than_the_machine(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
-    quota = tmp_path / "cpu.max"
-
-    assert core_count(quota) == 8
-    for text, cores in (("max 100000", 8), ("250000 100000", 3), ("50000 100000", 1), ("900000 100000", 8)):
-        quota.write_text(text)
-        assert core_count(quota) == cores

@@ -6,17 +6,17 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+from windlass.backends import cgroup
 
 
-def core_count(quota: Path = _QUOTA) -> int:
-    """Return the number of cores, at least 1. Frameworks that count the machine's start too many threads."""
+def core_count(root: Path = cgroup.ROOT) -> int:
+    """Return the number of cores, at least 1. Frameworks that count the machine's start too many threads.
+
+    A part of a core counts as one: with one thread fewer it would never be used.
+    """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        limit, period = quota.read_text().split()
-    except (OSError, ValueError):
-        return allowed
-    return allowed if limit == "max" else max(1, min(allowed, math.ceil(int(limit) / int(period))))
+    limit = cgroup.cpu_limit(root)
+    return allowed if limit is None else max(1, min(allowed, math.ceil(limit)))
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from windlass.errors import WindlassError
 # What each verb does, in the order of a user's first hour; the module of the same name has the command.
 VERBS = {
     "demo": "Train small models on real images, serve and measure them.",
+    "doctor": "Examine this machine: what keeps models from being served, or makes it slow.",
     "serve": "Serve a model repository over REST and gRPC.",
     "infer": "Send one request to a running server.",
     "check": "Check a project or a model repository: every problem, with its place and a hint.",
