@@ -9,10 +9,9 @@ import numpy as np
 
 from windlass.config.datatypes import BY_WIRE, numpy_dtype
 from windlass.errors import UsageError
+from windlass.samples.images import SUFFIXES, image
 
 Array = np.ndarray[Any, Any]
-
-_IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 
 
 def read_inputs(given: Sequence[str], declared: Sequence[Mapping[str, Any]]) -> dict[str, Array]:
@@ -34,8 +33,8 @@ def _read(value: str, tensor: Mapping[str, Any]) -> Array:
     dtype = numpy_dtype(BY_WIRE[tensor["datatype"]])
     if path.suffix == ".npy" and path.is_file():
         return np.asarray(np.load(path, allow_pickle=False))
-    if path.suffix.lower() in _IMAGES and path.is_file():
-        return _image(path, tensor["shape"], dtype)
+    if path.suffix.lower() in SUFFIXES and path.is_file() and dtype.kind != "O":
+        return image(path, tensor["shape"], dtype)
     if path.suffix == ".json" and path.is_file():
         return _json(path.read_text(encoding="utf-8"), dtype, value)
     if path.is_file():
@@ -55,25 +54,6 @@ def _json(text: str, dtype: "np.dtype[Any]", source: str) -> Array:
         return np.array(json.loads(text), dtype=dtype)
     except (ValueError, TypeError) as error:
         raise UsageError(f"`{source}` is neither a file nor JSON of {dtype}: {error}") from None
-
-
-def _image(path: Path, shape: Sequence[int], dtype: "np.dtype[Any]") -> Array:
-    """Scale an image to the model's size; floats go from 0 to 1, channels first where the shape says so."""
-    try:
-        from PIL import Image
-    except ImportError:
-        raise UsageError("reading images needs Pillow", hint="pip install pillow") from None
-    dims = [size for size in shape[-3:]]
-    first = len(dims) == 3 and dims[0] in (1, 3)
-    channels, height, width = dims if first else (dims[2], dims[0], dims[1]) if len(dims) == 3 else (1, *dims[-2:])
-    if len(dims) < 2 or min(height, width) < 1:
-        raise UsageError(f"`{path}`: an image does not fit an input of shape {list(shape)}")
-    with Image.open(path) as opened:
-        pixels = np.asarray(opened.convert("L" if channels == 1 else "RGB").resize((width, height)))
-    if channels == 3 and first:
-        pixels = pixels.transpose(2, 0, 1)
-    scaled = pixels / 255.0 if dtype.kind == "f" else pixels
-    return scaled.astype(dtype)
 
 
 def _fitted(array: Array, tensor: Mapping[str, Any]) -> Array:
