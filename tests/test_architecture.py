@@ -27,7 +27,7 @@ ROWS = {
 }
 
 ONLY = {
-    "_plane": {"serving"},
+    "_plane": {"serving", "bench/load.py"},
     "torch": {"backends/pytorch.py", "demo/digits.py", "doctor/probe.py", "optimize"},
     "onnxruntime": {"backends/onnxruntime.py", "doctor/probe.py", "optimize"},
     "openvino": {"backends/openvino.py", "optimize"},

@@ -1,6 +1,7 @@
 """The data plane, in Rust."""
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import Any, Protocol, final
 
 class _Control(Protocol):
@@ -170,5 +171,31 @@ class Channel:
     def host(self) -> Host: ...
     def log(self, level: str, text: str, /) -> None: ...
     def serve(self, worker: _Worker, /) -> None: ...
+
+@final
+class LoadGenerator:
+    """Asks servers, and measures."""
+
+    def __new__(cls, *, threads: int = 1) -> LoadGenerator: ...
+    def add(
+        self,
+        *,
+        url: str,
+        requests: Sequence[tuple[bytes, Sequence[tuple[str, str]]]],
+        seconds: float,
+        concurrency: int,
+        rate: float | None = None,
+        arrivals: str = "poisson",
+        seed: int = 0,
+        path: str = "",
+        method: str = "POST",
+        headers: Sequence[tuple[str, str]] = ...,
+        timeout_s: float = 30.0,
+        connections: int | None = None,
+        authorities: PathLike[str] | None = None,
+        certificate: PathLike[str] | None = None,
+        key: PathLike[str] | None = None,
+    ) -> None: ...
+    def run(self) -> list[dict[str, Any]]: ...
 
 def metric_catalogue() -> list[tuple[str, str, str]]: ...
