@@ -1,8 +1,8 @@
 """Load on a running server: what is asked, how often, by the data plane's own generator.
 
 In a closed loop so many clients ask again as soon as they are answered: it shows what a server can carry. In an open
-loop requests come at a rate of their own, whether or not earlier ones are answered, and latency counts from the moment a
-request was due: it shows what users feel. Warm-up, and when a measurement is stable, are the caller's matter.
+loop requests come at a rate of their own, whether or not earlier ones are answered, and latency counts from the moment
+a request was due: it shows what users feel. Warm-up, and when a measurement is stable, are the caller's matter.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,8 +34,8 @@ class Closed:
 class Open:
     """Requests a second, at even distances or as independent users send them; the same seed gives the same times.
 
-    At most ``in_flight`` wait for answers at a time. A request that is due while that many do is sent later; its latency
-    counts from when it was due all the same.
+    At most ``in_flight`` wait for answers at a time. A request that is due while that many do is sent later; its
+    latency counts from when it was due all the same.
     """
 
     rate: float
@@ -60,7 +60,7 @@ class Load:
     url: str
     """``http://``, ``https://``, ``grpc://`` or ``grpcs://``, a host and a port."""
     requests: Sequence[bytes | Request]
-    """Bodies. For gRPC each is a message in its serialised form, a ``ModelInferRequest`` unless ``path`` says otherwise."""
+    """Bodies. For gRPC messages in their serialised form: ``ModelInferRequest`` unless ``path`` says otherwise."""
     mode: Closed | Open
     seconds: float
     path: str = ""
@@ -83,8 +83,8 @@ def measure(load: Load, *, threads: int = 1) -> Outcome:
 def measure_all(loads: Sequence[Load], *, threads: int = 1) -> list[Outcome]:
     """Ask as all loads say, at the same time; returns what came of each, in their order.
 
-    Raises ``UsageError`` for a load that makes no sense or a server whose name is not known. That a server does not answer
-    is no error but an outcome.
+    Raises ``UsageError`` for a load that makes no sense or a server whose name is not known. That a server does not
+    answer is no error but an outcome.
     """
     try:
         generator = _plane.LoadGenerator(threads=threads)

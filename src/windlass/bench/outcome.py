@@ -103,7 +103,9 @@ class Outcome:
     def rate(self) -> float:
         """Requests answered with success a second, while requests were sent."""
         whole = int(self.seconds / INTERVAL_S + 1e-6)
-        return sum(interval.requests for interval in self.intervals[:whole]) / (whole * INTERVAL_S) if whole else 0.0
+        if not whole:
+            return self.requests / self.seconds
+        return sum(interval.requests for interval in self.intervals[:whole]) / (whole * INTERVAL_S)
 
     @property
     def failed(self) -> int:
