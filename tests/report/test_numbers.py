@@ -7,14 +7,23 @@ from windlass.report.numbers import amount, bytes_text, duration
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (0.0421, "0.042"), (3.14159, "3.14"), (42.51, "42.5"), (318.4, "318"), (12480, "12,480")],
+    [
+        (0, "0"),
+        (float("nan"), "-"),
+        (0.0421, "0.042"),
+        (3.14159, "3.14"),
+        (42.51, "42.5"),
+        (318.4, "318"),
+        (12480, "12,480"),
+    ],
 )
 def test_three_digits_count(value, text):
     assert amount(value) == text
 
 
 @pytest.mark.parametrize(
-    ("us", "text"), [(0, "0 µs"), (2.5, "2.50 µs"), (85.4, "85 µs"), (3140, "3.14 ms"), (1_200_000, "1.20 s")]
+    ("us", "text"),
+    [(0, "0"), (float("nan"), "-"), (2.5, "2.50 µs"), (85.4, "85 µs"), (3140, "3.14 ms"), (1_200_000, "1.20 s")],
 )
 def test_times_have_a_unit_that_fits(us, text):
     assert duration(us) == text

@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from windlass.report.numbers import amount
+from windlass.report.numbers import amount, plain
 from windlass.report.scale import Scale, apart, ceiling, ticks
 
 WIDTH, HEIGHT = 600, 320
 LEFT, TOP, BOTTOM = 64, 26, 50
 # Room for the names at the end of lines.
-_LETTER = 6.6
+_LETTER = 7.4
 _LINE = 15
 
 
@@ -20,7 +20,7 @@ class Axis:
 
     label: str
     log: bool = False
-    write: Callable[[float], str] = amount
+    write: Callable[[float], str] = plain
     marks: tuple[float, ...] = ()
     low: float | None = None
 

@@ -4,7 +4,9 @@ _BYTES = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def amount(value: float) -> str:
-    """Write a number: ``0``, ``0.042``, ``3.14``, ``42.5``, ``318``, ``12,480``."""
+    """Write a number: ``0``, ``0.042``, ``3.14``, ``42.5``, ``318``, ``12,480``; ``-`` for one that is none."""
+    if value != value:
+        return "-"
     size = abs(value)
     if size >= 100 or value == int(value):
         return f"{value:,.0f}"
@@ -12,8 +14,17 @@ def amount(value: float) -> str:
     return f"{value:.{digits}f}"
 
 
+def plain(value: float) -> str:
+    """Write a number of a scale: ``0.5``, ``1``, ``2,500``."""
+    return f"{value:,.6g}"
+
+
 def duration(us: float) -> str:
-    """Write a time given in microseconds: ``85 µs``, ``3.14 ms``, ``1.2 s``."""
+    """Write a time given in microseconds: ``85 µs``, ``3.14 ms``, ``1.2 s``; ``-`` for one that is none."""
+    if us != us:
+        return "-"
+    if us == 0:
+        return "0"
     for unit, factor in (("s", 1e6), ("ms", 1e3)):
         if us >= factor:
             return f"{amount(us / factor)} {unit}"
