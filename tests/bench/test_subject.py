@@ -60,8 +60,3 @@ def test_what_makes_no_sense_is_refused(words, shares, message):
 )
 def test_clients_are_shared_out_and_everybody_has_one(total, shares, expected):
     assert split(total, shares) == expected
-
-
-def test_fewer_clients_than_models_are_refused():
-    with pytest.raises(UsageError, match="concurrency 1 is less than the number of models"):
-        split(1, [1, 1])

@@ -47,16 +47,16 @@ def read_order(values: Mapping[str, Any]) -> Order:
             seed=values["seed"],
             **_sizes(values["open_size"]),
         ),
-        plan=_plan(values, limit_us),
+        plan=_plan(values, len(subjects), limit_us),
         limit_us=limit_us,
     )
 
 
-def _plan(values: Mapping[str, Any], limit_us: float | None) -> Plan:
-    levels = _levels(values)
+def _plan(values: Mapping[str, Any], models: int, limit_us: float | None) -> Plan:
+    levels = _levels(values, models)
     return Plan(
         levels=levels,
-        ramp=_ramp(levels, values, limit_us) if values["ramp"] else None,
+        ramp=_ramp(levels, values, models, limit_us) if values["ramp"] else None,
         arrivals="poisson" if values["poisson"] else "constant",
         seed=values["seed"],
         in_flight=values["in_flight"],
@@ -76,21 +76,32 @@ def _window(seconds: float) -> float:
     return round(seconds, 1)
 
 
-def _levels(values: Mapping[str, Any]) -> tuple[Level, ...]:
+def _levels(values: Mapping[str, Any], models: int) -> tuple[Level, ...]:
     concurrency, rate = values["concurrency"], values["rate"]
     if concurrency and rate:
         raise UsageError(
             "`--concurrency` and `--rate` were both given",
             hint="a closed loop has clients, an open loop a rate: measure one after the other",
         )
-    return parse_levels("rate", rate) if rate else parse_levels("concurrency", concurrency or _USUAL)
+    if rate:
+        return parse_levels("rate", rate)
+    levels = parse_levels("concurrency", concurrency or _USUAL)
+    enough = tuple(level for level in levels if level.value >= models)
+    if concurrency and enough != levels:
+        raise UsageError(
+            f"{levels[0]} is less than the number of models",
+            found=f"{models} models",
+            hint=f"each needs a client: take `--concurrency {models}` or more",
+        )
+    return enough or (Level("concurrency", models),)
 
 
-def _ramp(levels: Sequence[Level], values: Mapping[str, Any], limit_us: float | None) -> Ramp:
+def _ramp(levels: Sequence[Level], values: Mapping[str, Any], models: int, limit_us: float | None) -> Ramp:
     kind, numbers = levels[0].kind, [level.value for level in levels]
     given = values["rate"] or values["concurrency"]
     most = _MOST_RATE if kind == "rate" else _MOST_CLIENTS
-    return Ramp(kind, min(numbers), max(numbers) if given and len(numbers) > 1 else max(most, *numbers), limit_us)
+    last = max(numbers) if given and len(numbers) > 1 else max(most, *numbers)
+    return Ramp(kind, min(numbers), last, limit_us, least=max(models, 1))
 
 
 def _data(texts: Sequence[str], subjects: Sequence[Subject]) -> dict[str, Path]:

@@ -11,6 +11,7 @@ from windlass.bench.outcome import INTERVAL_S
 from windlass.bench.ramp import CARRIED, Reading
 from windlass.bench.statistics import ServerSide
 from windlass.bench.windows import Heard, Window, together
+from windlass.report.numbers import amount, duration
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
 # From so much of a core on the generator may be what is measured.
@@ -86,6 +87,14 @@ class Point:
         answers = self.total.requests
         return self.cost.cpu_seconds / answers * 1e6 if self.cost and answers else None
 
+    def summary(self) -> str:
+        """Say the most important in a line."""
+        heard = self.total
+        if not heard.requests:
+            return "no request was answered"
+        p99 = duration(heard.latencies.percentile(99))
+        return f"{amount(heard.rate)} requests/s, p99 {p99}, after {_counted(self.windows)}"
+
     def notes(self) -> list[str]:
         """Say what a reader of the figures has to know."""
         heard, notes = self.total, []
@@ -93,7 +102,7 @@ class Point:
             notes.append(f"{self.level}: interrupted; the figures are those of what was measured until then")
         elif not self.settled:
             notes.append(
-                f"{self.level}: did not settle in {len(self.windows)} windows; the figures are those of the last three"
+                f"{self.level}: did not settle in {_counted(self.windows)}; the figures are those of the last three"
             )
         if self.limited:
             notes.append(
@@ -103,6 +112,7 @@ class Point:
         if heard.failures:
             reasons = ", ".join(f"{count:,} x {_reason(reason, heard)}" for reason, count in heard.failures.items())
             notes.append(f"{self.level}: {heard.failed:.2%} of the requests failed: {reasons}")
+        notes += [f"{self.level}: `{part.model}` answered nothing" for part in self.parts if not part.heard.requests]
         if self.level.kind == "rate" and heard.rate < CARRIED * self.level.value:
             notes.append(
                 f"{self.level}: the server answered {heard.rate:,.0f} a second, {heard.unsent:,} were not sent"
@@ -148,6 +158,10 @@ def line_of_time(windows: Sequence[Sequence[Any]]) -> tuple[Tick, ...]:
             at = round(len(ticks) * INTERVAL_S, 3)
             ticks.append(Tick(at, answers / INTERVAL_S, failures / INTERVAL_S, latency / answers if answers else None))
     return tuple(ticks)
+
+
+def _counted(windows: Sequence[Window]) -> str:
+    return f"{len(windows)} window{'' if len(windows) == 1 else 's'}"
 
 
 def _reason(reason: str, heard: Heard) -> str:

@@ -1,7 +1,8 @@
 """What a model is asked, again and again: requests made of samples, tried once before they count."""
 
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import cycle, islice
 from pathlib import Path
 from urllib.parse import quote
@@ -17,8 +18,8 @@ from windlass.samples import Samples, generate, read
 # Generated requests are so many different ones, unless they are large.
 _DIFFERENT = 16
 _BODIES_BYTES = 64 << 20
-# As many rows of data as fit memory easily; they are asked in turn.
-_ROWS = 4096
+# As many rows of data as fit memory easily, also where they are images; they are asked in turn.
+_ROWS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +61,15 @@ def prepare(client: Client, subject: Subject, inputs: Inputs) -> Questions:
         has = f"takes {config.max_batch_size} at most" if config.max_batch_size else "takes no batches"
         raise UsageError(f"option `--batch`: model `{subject}` {has}", found=str(inputs.batch))
     samples = _samples(config, subject, inputs)
-    bodies = list(_bodies(samples, inputs.batch))
-    _try(client, subject, bodies[0])
-    requests = tuple(encode(inputs.protocol, subject.name, subject.version, body) for body in bodies)
-    return Questions(subject, requests, samples.source, inputs.protocol)
+    requests: list[Request] = []
+    for asked in _asked(samples, inputs.batch):
+        if not requests:
+            _try(client, subject, asked)
+        requests.append(encode(inputs.protocol, subject.name, subject.version, asked))
+    return Questions(subject, tuple(requests), samples.source, inputs.protocol)
 
 
 def _config(client: Client, subject: Subject) -> ModelConfig:
-    import json
-
     try:
         there = client.ready(subject.name, subject.version)
         if there:
@@ -91,10 +92,7 @@ def _config(client: Client, subject: Subject) -> ModelConfig:
 def _samples(config: ModelConfig, subject: Subject, inputs: Inputs) -> Samples:
     path = inputs.data.get(subject.name) or inputs.data.get("")
     if path is not None:
-        samples = read(path, config, limit=_ROWS)
-        if not len(samples):
-            raise UsageError(f"`{path}` holds no sample", hint="give data for the model's inputs")
-        return _filled(samples, inputs.batch)
+        return _filled(read(path, config, limit=max(_ROWS, _DIFFERENT * inputs.batch)), inputs.batch)
 
     def made(count: int) -> Samples:
         return generate(config, count, seed=inputs.seed, open_size=inputs.open_size, sizes=inputs.sizes)
@@ -109,10 +107,10 @@ def _filled(samples: Samples, batch: int) -> Samples:
     count = -(-len(samples) // batch) * batch
     if not samples.batched or count == len(samples):
         return samples
-    return replace(samples, rows=tuple(islice(cycle(samples.rows), count)), labels=None)
+    return Samples(tuple(islice(cycle(samples.rows), count)), samples.batched, samples.source)
 
 
-def _bodies(samples: Samples, batch: int) -> Iterator[dict[str, Array]]:
+def _asked(samples: Samples, batch: int) -> Iterator[dict[str, Array]]:
     """Yield inputs of requests, until they would take too much memory."""
     size = 0
     for inputs in samples.batches(batch):

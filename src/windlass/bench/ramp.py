@@ -29,13 +29,17 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Ramp:
-    """Where to look: from ``first`` up to ``last``, for what answers within ``limit_us`` where that is given."""
+    """Where to look: from ``first`` up to ``last``, for what answers within ``limit_us`` where that is given.
+
+    Where the first is too much it goes down, to ``least`` clients.
+    """
 
     kind: Kind
     first: float
     last: float
     limit_us: float | None = None
     closeness: float = 0.1
+    least: int = 1
 
     def good(self, reading: Reading) -> bool:
         """Tell whether a load is served well."""
@@ -81,7 +85,8 @@ def _unordered(good: Sequence[Reading]) -> bool:
 def _lower(value: float, ramp: Ramp) -> float | None:
     """Even the first is too much."""
     if ramp.kind == "concurrency":
-        return float(int(value) // 2) if value >= 2 else None
+        half = max(int(value) // 2, ramp.least)
+        return float(half) if half < value else None
     return value / 2 if value / 2 >= ramp.first * _LEAST else None
 
 

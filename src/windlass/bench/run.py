@@ -117,7 +117,6 @@ class Measuring:
         measured = _Windows(level.kind, [self._moment(level)])
         try:
             while len(measured.windows) < plan.most_windows and not settled(measured.windows, plan.stability):
-                self._tell(f"{level}: window {len(measured.windows) + 1}")
                 outcomes = measure_all(self._loads(level, plan.window_s), threads=plan.threads)
                 measured.add(outcomes, self._moment(level))
                 if measured.hopeless:
@@ -126,7 +125,9 @@ class Measuring:
             if measured.windows:
                 yield replace(self._point(level, measured), interrupted=True)
             raise
-        yield self._point(level, measured)
+        point = self._point(level, measured)
+        self._tell(f"{level}: {point.summary()}")
+        yield point
 
     def _loads(self, level: Level, seconds: float) -> list[Load]:
         shares = [one.subject.share for one in self._questions]

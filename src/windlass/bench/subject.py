@@ -97,12 +97,10 @@ def _address(scheme: str, host: str, port: int) -> str:
 
 
 def split(total: int, shares: Sequence[float]) -> list[int]:
-    """Share out a whole number, at least one to each; what is left over goes to those who miss most."""
-    if total < len(shares):
-        raise UsageError(
-            f"concurrency {total} is less than the number of models", found=f"{len(shares)} models",
-            hint=f"take `--concurrency {len(shares)}` or more",
-        )  # fmt: skip
+    """Share out a whole number, at least one to each; what is left over goes to those who miss most.
+
+    There have to be as many as shares.
+    """
     ideal = [total * share / sum(shares) for share in shares]
     parts = [max(int(part), 1) for part in ideal]
     while sum(parts) > total:

@@ -1,5 +1,6 @@
 """Inference requests as bytes on the wire, made once and sent often: REST with JSON or binary tensors, and gRPC."""
 
+import json
 import struct
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -31,8 +32,6 @@ def encode(protocol: Protocol, model: str, version: str, inputs: Mapping[str, Ar
 
 
 def _json(inputs: Mapping[str, Array]) -> bytes:
-    import json
-
     tensors = []
     for name, array in inputs.items():
         wire = of_array(array.dtype).wire

@@ -41,7 +41,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
     cells = [list(row) for row in rows]
     for index, name in enumerate(columns):
-        numeric = bool(cells) and all(row[index][:1].isdigit() for row in cells)
+        numeric = bool(cells) and all(row[index][:1].isdigit() or row[index] == "-" for row in cells)
         drawn.add_column(name, justify="right" if numeric else "left")
     for row in cells:
         drawn.add_row(*row)
