@@ -15,7 +15,7 @@ from windlass.client import Client
 from windlass.config import ModelConfig, parse_json
 from windlass.errors import ModelLoadError
 from windlass.repository import ModelEntry
-from windlass.repository.layout import CONFIG_FILE
+from windlass.repository.layout import CONFIG_FILE, version_number
 from windlass.serving.server import Server
 
 Array = np.ndarray[Any, Any]
@@ -64,7 +64,8 @@ def solo(entry: ModelEntry, version: int) -> Iterator[Solo]:
         folder.mkdir()
         # What lies beside the versions, such as labels, is found there as well.
         for path in entry.path.iterdir():
-            if path not in entry.versions.values() and path.name != CONFIG_FILE:
+            version_folder = path.is_dir() and version_number(path.name) is not None
+            if not version_folder and path.name != CONFIG_FILE:
                 (folder / path.name).symlink_to(path.resolve())
         (folder / str(version)).symlink_to(entry.versions[version].resolve())
         (folder / CONFIG_FILE).write_text(text_format.MessageToString(written), encoding="utf-8")
