@@ -13,6 +13,11 @@ from windlass.samples.samples import Array
 # Where there is no highest value.
 NONE = -1
 
+# Values that are measured at once: each takes a hundred bytes meanwhile, and an image may have millions.
+_AT_ONCE = 1 << 20
+
+_TINY, _HUGE = 1e-100, 1e100
+
 # What is known of one sample; NaN stands where a figure is not defined.
 FIGURES = np.dtype(
     [
@@ -48,6 +53,11 @@ def kind(array: Array) -> str:
 
 def measure(a: Array, b: Array) -> Array:
     """Return the figures of each sample; the first axis of both arrays is that of the samples."""
+    rows = max(1, _AT_ONCE // max(1, a[:1].size))
+    return np.concatenate([_measured(a[at : at + rows], b[at : at + rows]) for at in range(0, max(1, len(a)), rows)])
+
+
+def _measured(a: Array, b: Array) -> Array:
     figures = np.zeros(len(a), FIGURES)
     shape, flat_a, flat_b = a.shape[1:], a.reshape(len(a), -1), b.reshape(len(b), -1)
     figures["elements"] = flat_a.shape[1]
@@ -84,17 +94,29 @@ def _as_bytes(array: Array) -> Array:
 
 
 def _compare_reals(figures: Array, x: Array, y: Array, shape: tuple[int, ...]) -> None:
+    gaps = _gaps(figures, x, y)
+    _compare_gaps(figures, (x, y), gaps, shape)
+    if figures["apart"].any() or figures["unusual"].any():
+        finite = np.isfinite(gaps) & np.isfinite(x)
+        _compare_directions(figures, *(np.where(finite, side, 0.0) for side in (x, y, gaps)))
+    else:
+        _compare_directions(figures, x, y, gaps)
+    # One number for each class, and nothing else, is what a highest value means something of.
+    if x.shape[1] == max(shape, default=1) > 1:
+        figures["top_a"], figures["top_b"] = _tops(x), _tops(y)
+
+
+def _gaps(figures: Array, x: Array, y: Array) -> Array:
+    """Subtract, and count what no number can be subtracted from."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        gaps: Array = np.abs(x - y)
+    if np.isfinite(gaps).all():
+        return gaps
     finite = np.isfinite(x) & np.isfinite(y)
     alike = (x == y) | (np.isnan(x) & np.isnan(y))
     figures["apart"] = (~finite & ~alike).sum(axis=1)
     figures["unusual"] = (~finite & alike).sum(axis=1)
-    with np.errstate(over="ignore", invalid="ignore"):
-        gaps = np.where(finite, np.abs(x - y), np.where(alike, 0.0, np.inf))
-    _compare_gaps(figures, (x, y), gaps, shape)
-    _compare_directions(figures, np.where(finite, x, 0.0), np.where(finite, y, 0.0))
-    # One number for each class, and nothing else, is what a highest value means something of.
-    if x.shape[1] == max(shape, default=1) > 1:
-        figures["top_a"], figures["top_b"] = _tops(x), _tops(y)
+    return np.where(finite, gaps, np.where(alike, 0.0, np.inf))
 
 
 def _compare_gaps(figures: Array, sides: tuple[Array, Array], gaps: Array, shape: tuple[int, ...]) -> None:
@@ -123,30 +145,37 @@ def _show(figures: Array, sides: tuple[Array, Array], places: Array, shape: tupl
         figures["place"][row] = tuple(int(index) for index in np.unravel_index(place, shape)) if shape else ()
 
 
-def _compare_directions(figures: Array, x: Array, y: Array) -> None:
-    """Measure directions and relative differences, scaled first: no square is then too large or too small to tell."""
-    highest_x, highest_y = np.abs(x).max(axis=1), np.abs(y).max(axis=1)
-    known = figures["apart"] == 0
-    scale = np.maximum(highest_x, highest_y)
-    norm, gap = _norm(_scaled(x, scale)), _norm(_scaled(x, scale) - _scaled(y, scale))
+def _compare_directions(figures: Array, x: Array, y: Array, gaps: Array) -> None:
+    """Measure directions, and differences in terms of what they are differences of."""
+    tops, bottoms = [side.max(axis=1) for side in (x, y)], [side.min(axis=1) for side in (x, y)]
+    high_x, high_y = (np.maximum(top, -bottom) for top, bottom in zip(tops, bottoms, strict=True))
+    known, high = figures["apart"] == 0, np.maximum(high_x, high_y)
+    norm, gap = _norm(_tamed(x, high)), _norm(_tamed(gaps, high))
     measured = known & ((norm > 0) | (gap == 0))
     figures["relative"][measured] = (gap / np.where(norm > 0, norm, 1.0))[measured]
-    x, y = _scaled(x, highest_x), _scaled(y, highest_y)
-    figures["level"] = (np.ptp(x, axis=1) == 0) & (np.ptp(y, axis=1) == 0)
-    figures["empty"] = ((highest_x == 0) != (highest_y == 0)) & ~figures["level"]
+    figures["level"] = (tops[0] == bottoms[0]) & (tops[1] == bottoms[1])
+    figures["empty"] = ((high_x == 0) != (high_y == 0)) & ~figures["level"]
+    x, y = _tamed(x, high_x), _tamed(y, high_y)
     norms = _norm(x) * _norm(y)
-    cosine = np.clip((x * y).sum(axis=1) / np.where(norms > 0, norms, 1.0), -1.0, 1.0)
-    cosine[(x == y).all(axis=1) & (norms > 0)] = 1.0
+    cosine = np.clip(_dot(x, y) / np.where(norms > 0, norms, 1.0), -1.0, 1.0)
+    cosine[(figures["unequal"] == 0) & (norms > 0)] = 1.0
     measured = known & ~figures["level"]
     figures["cosine"][measured] = cosine[measured]
 
 
-def _scaled(x: Array, scale: Array) -> Array:
-    return np.asarray(x / np.where(scale > 0, scale, 1.0)[:, np.newaxis])
+def _tamed(x: Array, high: Array) -> Array:
+    """Scale rows, where there is a number whose square would be too large or too small to tell."""
+    if (((high > _TINY) & (high < _HUGE)) | (high == 0)).all():
+        return x
+    return np.asarray(x / np.where(high > 0, high, 1.0)[:, np.newaxis])
 
 
 def _norm(x: Array) -> Array:
-    return np.asarray(np.sqrt((x * x).sum(axis=1)))
+    return np.asarray(np.sqrt(_dot(x, x)))
+
+
+def _dot(x: Array, y: Array) -> Array:
+    return np.asarray(np.einsum("ij,ij->i", x, y))
 
 
 def _tops(x: Array) -> Array:
