@@ -3,7 +3,7 @@
 import pytest
 
 from windlass.optimize.tune.search.budget import Budget
-from windlass.optimize.tune.search.halving import LONGEST_S, SHORTEST_S, order, rungs
+from windlass.optimize.tune.search.halving import LONGEST_S, SHORTEST_S, around, last, order, rungs
 from windlass.optimize.tune.search.knee import Point
 from windlass.optimize.tune.search.objective import Objective, Score, Served, frontier, score, winner
 from windlass.optimize.tune.space import OFF, Artefact, Batching, Candidate, Layout, Variant
@@ -37,14 +37,26 @@ def test_a_plan_fits_into_the_time_there_is(seconds, start_s):
 
 
 def test_without_time_nothing_is_planned():
-    assert rungs(8, seconds=0, start_s=1) == ()
+    assert rungs(8, seconds=0, start_s=1) == around(8, seconds=0, start_s=1) == last(2, seconds=0) == ()
+
+
+@pytest.mark.parametrize("seconds", [5, 20, 60, 300])
+def test_a_look_around_takes_fewer_where_time_is_short(seconds):
+    planned = around(9, seconds, start_s=2)
+    assert sum(rung.candidates * rung.turns * rung.window_s for rung in planned) <= seconds
+    assert not planned or planned[0].candidates == min(9, planned[0].candidates)
+    assert len(around(9, 300, start_s=2)) == 2
+
+
+def test_the_last_comparison_has_three_turns_where_there_is_time():
+    assert [rung.turns for rung in (*last(2, seconds=60), *last(2, seconds=4))] == [3, 1]
 
 
 def test_turns_come_in_an_order_that_the_seed_decides():
     names = list("abcdefgh")
-    assert order(names, 1, 0, 0) == order(names, 1, 0, 0)
-    assert order(names, 1, 0, 0) != order(names, 1, 0, 1)
-    assert sorted(order(names, 1, 0, 1)) == names
+    assert order(names, 1, "rung 1", 0) == order(names, 1, "rung 1", 0)
+    assert order(names, 1, "rung 1", 0) != order(names, 1, "rung 1", 1)
+    assert sorted(order(names, 1, "rung 1", 1)) == names
 
 
 def test_the_median_of_the_turns_counts_and_most_of_them_have_to_be_good():

@@ -81,6 +81,16 @@ def test_batching_is_proposed_only_where_a_loop_gains_by_it():
     assert [candidate.batching for candidate, _ in promised(rising, None)] == [Batching(8), OFF]
 
 
+def test_engines_of_tiny_models_promise_about_the_same():
+    layout = Layout(1, 8)
+    quick = {
+        (Variant("a", ORIGINAL), layout): [Lap(1, 4e6, 1e-6)],
+        (Variant("b", ORIGINAL), layout): [Lap(1, 5e5, 1e-6)],
+    }
+    (_, best), (_, other) = promised(quick, None)
+    assert other > 0.8 * best
+
+
 def test_leaders_are_of_several_engines_and_none_is_hopeless():
     def of(engine: str, instances: int, size: int) -> Candidate:
         return Candidate(Variant(engine, ORIGINAL), Layout(instances, 1), Batching(size) if size > 1 else OFF)

@@ -16,6 +16,7 @@ VERBS = {
     "check": "Check a project or a model repository: every problem, with its place and a hint.",
     "init": "Write a project file for a model repository.",
     "compare": "Compare two versions of a model, or two models, on the same inputs.",
+    "optimize": "Find the quickest way to serve a model, within an accuracy and a latency.",
     "build": "Build the images of a project.",
     "up": "Start a project on a target, or change it to what the project says now.",
     "down": "Stop what runs on a target.",

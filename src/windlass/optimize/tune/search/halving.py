@@ -44,6 +44,26 @@ def rungs(candidates: int, seconds: float, start_s: float) -> tuple[Rung, ...]:
     return ()
 
 
+def around(candidates: int, seconds: float, start_s: float) -> tuple[Rung, ...]:
+    """Plan a look at a leader and what is around it: all once, the best of them twice more.
+
+    Of those around it fewer come where time is short; none where it is too short for one.
+    """
+    for count in range(candidates, 1, -1):
+        few = min(3, count)
+        window_s = (seconds - count * start_s) / (count * (POINTS - 1) + few * 3)
+        if window_s >= SHORTEST_S:
+            return Rung(count, 1, min(window_s, LONGEST_S)), Rung(few, 2, min(window_s * 1.5, LONGEST_S))
+    return ()
+
+
+def last(candidates: int, seconds: float) -> tuple[Rung, ...]:
+    """Plan the last comparison: as many turns as there is time for, three where there is enough."""
+    turns = 3 if seconds > candidates * 3 * (POINTS + 1) * SHORTEST_S else 1
+    window_s = seconds / (candidates * (POINTS + turns))
+    return (Rung(candidates, turns, min(max(window_s, SHORTEST_S), LONGEST_S)),) if seconds > 0 else ()
+
+
 def _shape(count: int) -> list[tuple[int, int]]:
     """Return candidates and turns of each rung: the last one has two or three to choose from, or one."""
     shape, turns = [(count, 1)], 1
@@ -53,7 +73,7 @@ def _shape(count: int) -> list[tuple[int, int]]:
     return shape
 
 
-def order(candidates: Sequence[Kind], seed: int, rung: int, turn: int) -> list[Kind]:
+def order(candidates: Sequence[Kind], seed: int, rung: str, turn: int) -> list[Kind]:
     """Return who is measured when in a turn: random, and the same for the same seed."""
     shuffled = list(candidates)
     random.Random(f"{seed}/{rung}/{turn}").shuffle(shuffled)

@@ -49,7 +49,11 @@ def next_concurrency(points: Sequence[Point], bounds: Bounds) -> int | None:
 
 def knee(points: Sequence[Point], limit_us: float | None) -> Point | None:
     """Return the least concurrency that has nearly the best throughput within the limit."""
-    fit = [point for point in points if not point.failed and (limit_us is None or point.p99_us <= limit_us)]
+    fit = [
+        point
+        for point in points
+        if point.throughput > 0 and not point.failed and (limit_us is None or point.p99_us <= limit_us)
+    ]
     if not fit:
         return None
     most = max(point.throughput for point in fit)

@@ -10,6 +10,8 @@ Screened = Mapping[tuple[Variant, Layout], Sequence[Lap]]
 
 # An engine that is this much slower than the best in a loop does not win when served.
 HOPELESS = 0.6
+# What a request costs before and after the engine.
+REQUEST_S = 10e-6
 # A batch has to promise this much more than one by one to be tried.
 PAYS = 1.05
 
@@ -19,10 +21,25 @@ def promised(screened: Screened, limit_s: float | None) -> list[tuple[Candidate,
     found: dict[Candidate, float] = {}
     for (variant, layout), laps in screened.items():
         best, single = best_lap(laps, limit_s), laps[0]
-        found[Candidate(variant, layout, OFF)] = single.rate
+        found[Candidate(variant, layout, OFF)] = _served(single.rate)
         if best.size > 1 and best.rate >= PAYS * single.rate:
-            found[Candidate(variant, layout, Batching(best.size))] = best.rate
+            found[Candidate(variant, layout, Batching(best.size))] = _served(best.rate)
     return sorted(found.items(), key=lambda pair: (-pair[1], pair[0].complexity))
+
+
+def _served(rate: float) -> float:
+    """Return what is left of a loop's rate when each sample is a request: engines of tiny models differ in nothing."""
+    return 1 / (1 / rate + REQUEST_S)
+
+
+def unscreened(variant: Variant, layouts: Sequence[Layout], *, batchable: bool) -> list[tuple[Candidate, float]]:
+    """Return what is served where no loop tells anything: every layout, one by one and in batches.
+
+    A model that is code has no threads to choose; more instances are more processes of it.
+    """
+    sizes = [Batching(size) for size in (8, 32)] if batchable else []
+    chosen = [Layout(layout.instances, 0) for layout in layouts]
+    return [(Candidate(variant, layout, batching), 1.0) for layout in chosen for batching in (OFF, *sizes)]
 
 
 def leaders(promises: Sequence[tuple[Candidate, float]], count: int) -> list[Candidate]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from google.protobuf import text_format
 
+from windlass.backends.threads import pool
 from windlass.config import ModelConfig
 from windlass.config.model_config_pb2 import ModelInstanceGroup
 from windlass.optimize.tune.space.candidate import Candidate, Layout, Variant
@@ -64,7 +65,8 @@ def _openvino(config: ModelConfig, variant: Variant, layout: Layout) -> None:
 
 def _onnxruntime(config: ModelConfig, variant: Variant, layout: Layout) -> None:
     if layout.threads:
-        _set(config, "intra_op_thread_count", str(layout.threads))
+        # Instances share one pool, whose threads help whichever of them computes.
+        _set(config, "intra_op_thread_count", str(pool(layout.threads * layout.instances, layout.instances)))
     if variant.device == "tensorrt":
         accelerator = config.optimization.execution_accelerators.gpu_execution_accelerator.add(name="tensorrt")
         accelerator.parameters["precision_mode"] = "FP16" if variant.compute == "fp16" else "FP32"
