@@ -5,7 +5,7 @@ import math
 import ml_dtypes
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -193,6 +193,7 @@ def test_the_worst_output_speaks_for_all():
 FLOATS = arrays(np.float32, st.tuples(st.integers(1, 4), st.integers(1, 5)), elements=st.floats(width=32))
 
 
+@settings(deadline=None, max_examples=30)
 @given(FLOATS, st.randoms(use_true_random=False))
 def test_whatever_is_compared_has_figures_within_their_bounds(a, random):
     b = a.copy()
