@@ -120,7 +120,8 @@ class TorchModel:
 
     def _read_script(self, device: str) -> Any:
         module = self._torch.jit.load(str(self._file), map_location=device).eval()
-        arguments = [argument for argument in module.forward.schema.arguments if argument.name != "self"]
+        # The first is the module itself, whatever its code calls it.
+        arguments = module.forward.schema.arguments[1:]
         names = tuple(argument.name for argument in arguments)
         single = len(arguments) == 1 and arguments[0].type.kind() == "DictType"
         self._forward = Forward(names, takes_dictionary=single)
