@@ -28,9 +28,9 @@ ROWS = {
 
 ONLY = {
     "_plane": {"serving", "bench/load.py"},
-    "torch": {"backends/pytorch.py", "demo/digits.py", "doctor/probe.py", "optimize"},
-    "onnxruntime": {"backends/onnxruntime.py", "doctor/probe.py", "optimize"},
-    "openvino": {"backends/openvino.py", "optimize"},
+    "torch": {"backends/pytorch.py", "demo/digits.py", "doctor/probe.py", "formats", "optimize"},
+    "onnxruntime": {"backends/onnxruntime.py", "doctor/probe.py", "formats/tabular/rows.py", "optimize"},
+    "openvino": {"backends/openvino.py", "formats/openvino.py", "optimize"},
     "click": {"cli"},
     "rich": {"cli/output.py"},
     "httpx": {"client.py"},

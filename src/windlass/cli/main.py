@@ -11,6 +11,8 @@ from windlass.errors import WindlassError
 VERBS = {
     "demo": "Train small models on real images, serve and measure them.",
     "doctor": "Examine this machine: what keeps models from being served, or makes it slow.",
+    "inspect": "Tell what a model is: a file, or a version in a repository.",
+    "add": "Put a model into a repository: any of many formats, run once.",
     "serve": "Serve a model repository over REST and gRPC.",
     "infer": "Send one request to a running server.",
     "check": "Check a project or a model repository: every problem, with its place and a hint.",
