@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from benchmarks import features, image, real, report, startup, tiny
+from benchmarks import features, image, optimize, real, report, startup, tiny
 
-SECTIONS = ("rest", "grpc", "features", "image", "start", "real")
+SECTIONS = ("rest", "grpc", "features", "image", "start", "real", "optimize")
 PEERS = (
     "windlass",
     "windlass-in-process",
@@ -40,6 +40,7 @@ def main() -> None:
         # One batch takes up to half a second: what is measured has to be longer.
         "real": lambda: real.measure(2 * options.seconds, options.rounds),
         "start": startup.measure,
+        "optimize": lambda: optimize.measure(options.seconds, options.rounds),
     }
     rows = []
     for section in SECTIONS:
@@ -47,7 +48,7 @@ def main() -> None:
             print(f"measuring {section}", file=sys.stderr, flush=True)
             rows += measures[section]()
             # Written after every section, so that a later one that fails takes nothing with it.
-            parts = (tiny, features, image, real, startup)
+            parts = (tiny, features, image, real, startup, optimize)
             goals = [goal for part in parts for goal in part.goals(rows)]
             table = report.write(rows, goals, described)
     print(table.read_text())

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from windlass.backends import cuda
+from windlass.backends import accelerators, cuda
 from windlass.backends.backend import LoadContext, missing
 from windlass.backends.cores import core_count
 from windlass.backends.placement import Placement, placements
@@ -74,8 +74,8 @@ class OnnxModel:
         )
         default = context.whole_number("default-max-batch-size", 4)
         self.config = self._signature.complete(context.config, default)
-        if context.config.optimization.HasField("execution_accelerators"):
-            log.warning("model `%s`: execution accelerators are not offered by this version", context.model_name)
+        for name in accelerators.unknown(context.config):
+            log.warning("model `%s`: the execution accelerator `%s` is not offered", context.model_name, name)
 
     def instances(self, config: ModelConfig) -> list["OnnxInstance"]:
         """Make the instances."""
@@ -104,12 +104,12 @@ class OnnxModel:
         return self._sessions[key]
 
     def _make_session(self, kind: str, device: int) -> Any:
-        name = "CUDAExecutionProvider" if kind == "GPU" else "CPUExecutionProvider"
-        chosen = (name, {"device_id": device} if kind == "GPU" else {})
+        chosen = accelerators.providers(self._context.config, kind, device)
+        name = chosen[0][0]
         options = self._options()
         try:
             # Without the fallback, which prints its errors and tries once more what already failed.
-            session = self._runtime.InferenceSession(str(self._file), options, providers=[chosen], enable_fallback=0)
+            session = self._runtime.InferenceSession(str(self._file), options, providers=chosen, enable_fallback=0)
         except Exception as error:  # the runtime raises types of its own, without a common root
             raise self._context.failure(error) from error
         if name not in session.get_providers():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from windlass.config import ModelConfig, parse_text
 from windlass.config.ensemble import is_ensemble
-from windlass.errors import ConversionError, UsageError
+from windlass.errors import BackendError, ConversionError, UsageError
 from windlass.optimize.tune.measure.children import ask
 from windlass.optimize.tune.measure.machine import this_machine
 from windlass.optimize.tune.measure.questions import Questions
@@ -98,7 +98,13 @@ def _config(order: Order) -> ModelConfig:
     Defaults stay unwritten: they are no business of the versions that are made of it.
     """
     job = {"kind": "look", "model": str(order.entry.path.absolute()), "version": order.version}
-    told = [message["config"] for message in ask(job, LOOK_S)]
+    try:
+        told = [message["config"] for message in ask(job, LOOK_S)]
+    except TimeoutError:
+        raise BackendError(
+            f"`{order.entry.name}:{order.version}` was not loaded after {LOOK_S:.0f} s",
+            hint="`windlass check` loads it without a time limit, and tells what it finds",
+        ) from None
     full = parse_text(told[0], str(order.entry.config_path_of(order.version)))
     config = ModelConfig()
     config.CopyFrom(order.entry.config_of(order.version) or full)

@@ -1,5 +1,6 @@
 """Candidates served, each by a server of its own; several stay up, so that they can take turns."""
 
+import shutil
 import tempfile
 import time
 from collections import OrderedDict
@@ -17,6 +18,7 @@ from windlass.repository.layout import CONFIG_FILE
 
 # More servers than this are not kept, however much memory there is.
 MOST = 6
+_PREFIX = "serve-"
 
 
 class Servers:
@@ -55,6 +57,9 @@ class Servers:
             found[1].close()
 
     def __enter__(self) -> "Servers":
+        # What a run left that was killed; links in it lead to models, and are not followed.
+        for left in self._folder.glob(f"{_PREFIX}*"):
+            shutil.rmtree(left, ignore_errors=True)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -69,7 +74,7 @@ class Servers:
     @contextmanager
     def _repository(self, config: ModelConfig, version: Path) -> Iterator[Path]:
         """Write a repository with this model as its only one. Files are not copied."""
-        with tempfile.TemporaryDirectory(prefix="serve-", dir=self._folder) as above:
+        with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=self._folder) as above:
             folder = Path(above) / self._name
             folder.mkdir()
             # What lies beside the versions, such as labels, is found there as well.

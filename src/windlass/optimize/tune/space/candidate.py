@@ -109,7 +109,7 @@ class Candidate:
         return f"{self.variant.name}, {self.layout.name}, {self.batching.name}"
 
     @property
-    def complexity(self) -> tuple[int, int, int]:
+    def complexity(self) -> tuple[int, ...]:
         """What there is to understand and to go wrong; of two that are as good, the simpler one is taken."""
-        batching = self.batching or OFF
-        return (batching.size > 1, batching.delay_us > 0, self.layout.instances if self.layout else 0)
+        batching, made = self.batching or OFF, len(self.variant.artefact.steps)
+        return (made, batching.size > 1, batching.delay_us > 0, self.layout.instances if self.layout else 0)
