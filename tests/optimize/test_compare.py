@@ -216,6 +216,7 @@ def test_a_metric_that_is_not_defined_says_why(tmp_path):
     refused(tmp_path, "expected a number", "--metric=cosine", "--threshold=high")
     refused(tmp_path, "`cosine` is at most 1", "--metric=cosine", "--threshold=99", hint="is `99%` meant?")
     refused(tmp_path, "a threshold needs a metric", "--threshold=0.9")
+    assert "'nothing.npz' does not exist" in compare("m:1", "m:2", "--data=nothing.npz", repository=tmp_path, code=2)
     text = compare("m:1", "m:2", "--metric=cosine", "--threshold=1", repository=tmp_path)
     assert "note: not judged, having no cosine: `flat`, `label`, `one`" in text
 

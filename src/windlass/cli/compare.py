@@ -22,7 +22,7 @@ _GENERATED = 64
 @click.argument("b")
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=click.Path(exists=True, path_type=Path),
     help="Samples: .npz, .npy, .jsonl, .txt, or a folder of images or .npy. Without it they are generated.",
 )
 @click.option(
