@@ -120,6 +120,15 @@ def _inodes(port: int) -> set[str]:
 
 def _holds(pid: int, sockets: set[str]) -> bool:
     try:
-        return any(str(entry.readlink()) in sockets for entry in (_PROC / str(pid) / "fd").iterdir())
+        entries = list((_PROC / str(pid) / "fd").iterdir())
     except OSError:
         return False
+    return any(_link(entry) in sockets for entry in entries)
+
+
+def _link(entry: Path) -> str:
+    """Return what an open file is; nothing for one that was closed meanwhile."""
+    try:
+        return str(entry.readlink())
+    except OSError:
+        return ""

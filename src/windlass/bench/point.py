@@ -165,8 +165,10 @@ def _counted(windows: Sequence[Window]) -> str:
 
 
 def _reason(reason: str, heard: Heard) -> str:
-    example = " ".join(heard.examples.get(reason, "").split())
-    return f"{reason} ({example[:160]})" if example else reason
+    said = " ".join(heard.examples.get(reason, "").split())
+    # What servers of this protocol answer with, as far as the generator keeps it.
+    said = said.removeprefix('{"error":').strip().removesuffix("}").strip('"')
+    return f"{reason} ({said[:160]})" if said else reason
 
 
 def _heard(heard: Heard) -> dict[str, Any]:
