@@ -14,6 +14,7 @@ from types import FrameType
 from windlass.errors import ConversionError, WindlassError
 
 _LONGEST = 300
+_NOISE = ("Check '", "Exception from ", "FrontEnd API failed", "Model wasn't fully converted")
 
 
 @contextlib.contextmanager
@@ -72,7 +73,7 @@ def _discarded(descriptor: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _heeding_interruption() -> Iterator[list[int]]:
-    """Yield a list that has an element when somebody pressed Ctrl-C."""
+    """Yield a list that has an element when somebody pressed Ctrl-C, or wants the process to end."""
     interrupted: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield interrupted
@@ -82,17 +83,31 @@ def _heeding_interruption() -> Iterator[list[int]]:
         interrupted.append(number)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGINT, interrupt)
+    # A process that does nothing about its end is ended as before.
+    heeded = [number for number in (signal.SIGINT, signal.SIGTERM) if callable(signal.getsignal(number))]
+    before = {number: signal.signal(number, interrupt) for number in heeded}
     try:
         yield interrupted
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def reason(error: BaseException) -> str:
     """Return the sentence that says what went wrong, out of all that a framework says."""
     while error.__cause__ is not None:
         error = error.__cause__
-    lines = [line.strip() for line in str(error).splitlines()]
-    said = next((line for line in lines if line), type(error).__name__)
+    return sentence(str(error)) or type(error).__name__
+
+
+def sentence(text: str) -> str:
+    """Return the line of a framework's message that tells most: above and below it are places in its own source."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    told = [line for line in lines if not line.startswith(_NOISE)]
+    # TorchScript tells at the end what went wrong; OpenVINO sums up.
+    if any(line.startswith("Traceback ") for line in lines):
+        told = lines[-1:]
+    elif "Summary:" in lines:
+        told = [", ".join(line.removeprefix("-- ") for line in lines[lines.index("Summary:") + 1 :])]
+    said = next(iter(told), "")
     return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}..."
