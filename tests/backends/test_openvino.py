@@ -1,5 +1,8 @@
 """OpenVINO: IR and ONNX files, their types, and outputs that stay as they are."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -121,3 +124,31 @@ def test_cuda_devices_are_not_its(version):
 
     with pytest.raises(BackendError, match="has kind KIND_GPU but no GPUs are available"):
         version.load("openvino", "instance_group { kind: KIND_GPU }")
+
+
+TWO_AT_ONCE = """
+import sys, threading
+from pathlib import Path
+import numpy as np
+from windlass.backends import LoadContext, find
+from windlass.config import normalise, parse_text
+folder = Path(sys.argv[1])
+text = 'backend: "openvino" instance_group { count: 2 kind: KIND_CPU }'
+context = LoadContext("m", 1, folder, folder, parse_text(text, ""))
+opened = find("openvino").open(context)
+instances = opened.instances(normalise(opened.config, "m"))
+together = threading.Barrier(2)
+def first(instance):
+    together.wait()
+    for rows in (3, 1, 2):
+        instance.execute({name: np.ones((rows, 16), np.float32) for name in ("INPUT0", "INPUT1")})
+threads = [threading.Thread(target=first, args=(instance,)) for instance in instances]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+def test_two_instances_may_execute_for_the_first_time_at_the_same_time(tmp_path):
+    make_openvino_add_sub(tmp_path / "model.xml")
+    done = subprocess.run([sys.executable, "-c", TWO_AT_ONCE, str(tmp_path)], timeout=60, check=False)
+    assert done.returncode == 0

@@ -5,6 +5,7 @@ bfloat16 on processors that have it, and change results without being asked.
 """
 
 import os
+import threading
 from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,9 @@ _PROPERTIES = (
     "PERFORMANCE_HINT",
     "CACHE_DIR",
 )
+
+# First executions of a process take turns; see where it is used.
+_FIRST = threading.Lock()
 
 
 def open(context: LoadContext) -> "OpenvinoModel":
@@ -118,6 +122,7 @@ class OpenvinoInstance:
         self._request = request
         self._outputs = outputs
         self._scalars = scalars
+        self._begun = False
 
     def execute(self, inputs: "dict[str, Array]") -> "Mapping[str, Array]":
         """Run the request; other Python threads go on meanwhile.
@@ -128,10 +133,24 @@ class OpenvinoInstance:
         self._scalars.enter(inputs)
         given = {name: _plain(array) for name, array in inputs.items()}
         try:
-            values = self._request.infer(given, share_inputs=True, share_outputs=False)
+            values = self._infer(given) if self._begun else self._infer_first(given)
         except RuntimeError as error:
             raise BackendError(f"openvino error: {_said(error)}") from error
         return self._scalars.leave({name: _typed(values[port], port) for name, port in self._outputs.items()})
+
+    def _infer(self, given: "dict[str, Array]") -> Any:
+        return self._request.infer(given, share_inputs=True, share_outputs=False)
+
+    def _infer_first(self, given: "dict[str, Array]") -> Any:
+        """Let first executions of a process come one after the other.
+
+        Two at a time wait for each other for ever: one for the interpreter, which the other keeps while it waits for
+        what OpenVINO makes once.
+        """
+        with _FIRST:
+            values = self._infer(given)
+        self._begun = True
+        return values
 
     def close(self) -> None:
         """Let go of the request."""

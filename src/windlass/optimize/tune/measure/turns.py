@@ -15,7 +15,7 @@ _LENGTH = "Inference-Header-Content-Length"
 # Requests differ, so that nothing is answered out of a cache of the processor.
 _DIFFERENT = 16
 _WARM_UP = 0.5
-_PATIENCE_S = 60.0
+_PATIENCE_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
