@@ -145,7 +145,7 @@ def test_a_repository_that_is_a_file_is_told(tmp_path, add):
     [
         ("resnet50.onnx", "resnet50"),
         ("exports/digits/model.onnx", "digits"),
-        ("nets/net.py:build", "nets"),
+        ("nets/net.py:build", "net"),
         ("My Net (2).pt", "My-Net-2"),
         ("all-MiniLM-L6-v2/", "all-MiniLM-L6-v2"),
     ],

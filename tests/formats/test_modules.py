@@ -4,8 +4,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from formats.conftest import without_warnings
 from windlass.errors import UsageError
-from windlass.formats import parse_input
+from windlass.formats import find, parse_input
 
 
 def dims(tensors):
@@ -42,6 +43,8 @@ def test_control_flow_by_values_is_kept_as_torchscript_where_that_is_right(modul
     assert not (added.entry.versions[1] / "model.pt2").exists()
     assert "kept as TorchScript" in added.notes[0]
     assert dims(added.config.output) == {"output__0": [4]}
+    with without_warnings():
+        assert [one.shape for one in find(f"{modules}:branch").inspect().outputs] == [(-1, 4)]
 
 
 def test_control_flow_that_nothing_follows_is_told_with_its_line(modules, add, tmp_path):
@@ -120,7 +123,10 @@ def test_weights_go_into_the_module_they_belong_to(modules, add, tmp_path):
 
 
 def test_a_state_of_pytorch_is_weights_too(modules, add, tmp_path):
-    torch.save(_module(modules, "Picture").state_dict(), tmp_path / "net.pth")
+    state = _module(modules, "Picture").state_dict()
+    torch.save(state, tmp_path / "net.pth")
+    torch.save(state, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    assert find(tmp_path / "old.pth").inspect().precisions == {"FP32": 122}
     assert add(tmp_path / "net.pth", architecture=f"{modules}:picture").version == 1
 
 

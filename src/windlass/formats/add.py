@@ -23,7 +23,7 @@ from windlass.samples import Samples, read
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 # Names of files that say what kind of thing is in them, and not which.
 _MOST_SAMPLES = 8
-_NAMELESS = {"model", "openvino_model", "pytorch_model", "saved_model", "weights", "module", "net", "build"}
+_NAMELESS = {"model", "openvino_model", "pytorch_model", "saved_model", "weights", "module"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from windlass.backends.signature import TensorSignature
-from windlass.config.datatypes import BY_CONFIG
+from windlass.config import ModelConfig
+from windlass.config.datatypes import BY_CONFIG, BY_NUMBER
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,12 @@ def _tensors(tensors: tuple[TensorSignature, ...] | None) -> list[dict[str, Any]
         {"name": tensor.name, "data_type": BY_CONFIG[tensor.data_type].wire, "shape": list(tensor.shape)}
         for tensor in tensors
     ]
+
+
+def declared(tensors: Any, config: ModelConfig) -> tuple[TensorSignature, ...]:
+    """Return what a configuration declares of inputs or outputs, with the axis of the batch."""
+    front = (-1,) if config.max_batch_size > 0 else ()
+    return tuple(TensorSignature(one.name, BY_NUMBER[one.data_type].config, (*front, *one.dims)) for one in tensors)
 
 
 def ranked(counts: Mapping[str, int]) -> dict[str, int]:

@@ -69,10 +69,12 @@ class Onnx:
 
     def inspect(self) -> Inspection:
         """Read the graph; weights beside the file stay where they are."""
-        graph, engines, notes = self._model.graph, ["onnxruntime"], []
+        graph, engines, notes = self._model.graph, list[str](), list[str]()
         operators = Counter(_operator(node) for node in _nodes(self._model))
         if strange := sorted({node.domain for node in _nodes(self._model)} - _USUAL - self._own_domains()):
             notes.append(f"operators of {', '.join(strange)} need a library that neither engine brings")
+        else:
+            engines.append("onnxruntime")
         reason = openvino.refusal(self.path)
         if reason is None:
             engines.append("openvino")

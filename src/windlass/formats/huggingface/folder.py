@@ -41,7 +41,7 @@ class HuggingFace:
         """Build the model and capture it: what is told is what would be served."""
         with tempfile.TemporaryDirectory(prefix="windlass-inspect-") as above:
             written = self.write(Path(above))
-            found = inspect_captured(Path(above), self._given)
+            found = inspect_captured(Path(above), written)
         name = f"{self.format}, {_described(self.path)}"
         return replace(found, format=name, size_bytes=size_bytes(self.path), notes=(*written.notes, *found.notes))
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import windlass
 from windlass.backends.signature import TensorSignature
 from windlass.errors import UsageError
 from windlass.formats.pytorch.example import OPEN_SIZES, Example
@@ -45,4 +46,5 @@ def place(error: BaseException, where: str) -> str | None:
 def _is_own(filename: str, where: str) -> bool:
     """Code beside the file that was named is the user's; that of packages and of windlass is not."""
     folder, file = Path(where.partition(":")[0]).resolve().parent, Path(filename).resolve()
-    return file.is_relative_to(folder) and "site-packages" not in file.parts and file.suffix == ".py"
+    foreign = "site-packages" in file.parts or file.is_relative_to(Path(windlass.__file__).resolve().parent)
+    return file.is_relative_to(folder) and not foreign and file.suffix == ".py"

@@ -8,13 +8,11 @@ from typing import Any
 
 from windlass.backends import LoadContext
 from windlass.backends import find as find_backend
-from windlass.backends.signature import TensorSignature
 from windlass.config import ModelConfig
-from windlass.config.datatypes import BY_NUMBER
 from windlass.errors import BackendError, UsageError
 from windlass.formats.found import Written
 from windlass.formats.given import Given
-from windlass.formats.inspection import Inspection, ranked
+from windlass.formats.inspection import Inspection, declared, ranked
 from windlass.formats.peek import members
 from windlass.formats.pytorch.results import reason
 from windlass.formats.pytorch.types import precisions, torch, torch_quietly
@@ -55,11 +53,10 @@ class Exported:
         calls = [node.target for node in program.graph.nodes if node.op == "call_function"]
         operators = Counter(str(call).removeprefix("aten.") for call in calls if hasattr(call, "namespace"))
         weights = [*program.state_dict.values(), *(one for one in program.constants.values() if hasattr(one, "dtype"))]
-        batched = config.max_batch_size > 0
         return Inspection(
             self.format,
-            _signatures(config.input, batched=batched),
-            _signatures(config.output, batched=batched),
+            declared(config.input, config),
+            declared(config.output, config),
             ranked(operators),
             self.path.stat().st_size,
             precisions(weights),
@@ -83,8 +80,3 @@ class Exported:
         except BackendError as error:
             said = error.message.partition(": ")[2] or error.message
             raise UsageError(f"`{self.path}` is not served: {said}", hint=error.hint) from error
-
-
-def _signatures(tensors: Any, *, batched: bool) -> tuple[TensorSignature, ...]:
-    front = (-1,) if batched else ()
-    return tuple(TensorSignature(one.name, BY_NUMBER[one.data_type].config, (*front, *one.dims)) for one in tensors)

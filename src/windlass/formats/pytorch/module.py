@@ -17,7 +17,7 @@ from windlass.backends.signature import TensorSignature
 from windlass.errors import UsageError
 from windlass.formats.found import Written
 from windlass.formats.given import Given
-from windlass.formats.inspection import Inspection
+from windlass.formats.inspection import Inspection, declared
 from windlass.formats.peek import size_bytes
 from windlass.formats.pytorch import exported, script_inputs, torchscript
 from windlass.formats.pytorch.attempts import place, runnable
@@ -49,7 +49,7 @@ class ModuleFile:
         """Build the module and capture it: what is told is what would be served."""
         with tempfile.TemporaryDirectory(prefix="windlass-inspect-") as above:
             written = self.write(Path(above))
-            found = inspect_captured(Path(above), self._given)
+            found = inspect_captured(Path(above), written)
         return replace(
             found, format=self.format, size_bytes=size_bytes(self.path), notes=(*written.notes, *found.notes)
         )
@@ -117,8 +117,9 @@ class ModuleFile:
             raise UsageError(f"`{self._where}` does not tell its inputs", found=found, hint=hint) from None
 
 
-def inspect_captured(folder: Path, given: Given) -> Inspection:
+def inspect_captured(folder: Path, written: Written) -> Inspection:
     """Look at what a module became."""
+    given = Given(inputs=declared(written.config.input, written.config))
     if (folder / "model.pt2").is_file():
         return exported.Exported(folder / "model.pt2").inspect()
     return torchscript.TorchScript(folder / "model.pt", given).inspect()

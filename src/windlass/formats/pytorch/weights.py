@@ -18,6 +18,8 @@ from windlass.formats.pytorch.types import precisions, torch
 
 _WIRE = {"F64": "FP64", "F32": "FP32", "F16": "FP16", "U8": "UINT8", "I8": "INT8"}
 _NOT_LEARNT = {"I64", "I32", "BOOL"}
+# How PyTorch began its files before they were zip files.
+_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 # A header of more than this is none.
 _LARGEST_HEADER = 100_000_000
 
@@ -25,6 +27,7 @@ _LARGEST_HEADER = 100_000_000
 def recognise(path: Path, given: Given) -> "Weights | None":
     """Return the weights of a file."""
     is_state = "data.pkl" in members(path) and not any(name.startswith("code/") for name in members(path))
+    is_state = is_state or head(path, len(_LEGACY)) == _LEGACY
     return Weights(path, given) if path.is_file() and (path.suffix == ".safetensors" or is_state) else None
 
 
