@@ -19,6 +19,7 @@ from support.modules import (
     make_deciding_script,
     make_encoder,
     make_fixed_batch_script,
+    make_passing,
     make_training,
     make_two_outputs,
 )
@@ -233,19 +234,19 @@ def test_a_batch_that_became_part_of_the_original_is_told(models):
 
 
 def test_another_answer_is_no_new_version(models):
-    put(models, "encoder", make_encoder)
+    put(models, "classifier", make_classifier)
     before = listing(models)
-    done = Done(models, "encoder", "--to", "openvino", "--tolerance", "0")
+    done = Done(models, "classifier", "--to", "openvino", "--tolerance", "0")
     assert done.code == 1
-    assert "pooled" in done.shown
+    assert "output__0" in done.shown
     assert "hint: nothing was written; where that is near enough, say so with `--tolerance`" in done.said
     assert listing(models) == before
 
 
 def test_a_dry_run_writes_nothing(models):
-    put(models, "encoder", make_encoder)
+    put(models, "classifier", make_classifier)
     before = listing(models)
-    done = Done(models, "encoder", "--to", "torchscript", "--dry-run", "--json")
+    done = Done(models, "classifier", "--to", "torchscript", "--dry-run", "--json")
     assert done.code == 0
     assert done.json["passes"]
     assert listing(models) == before
@@ -297,6 +298,17 @@ def test_an_interrupted_run_leaves_nothing(models, number):
     ]
     assert process.returncode == 2
     assert listing(models) == before
+
+
+def test_an_output_may_be_an_input_and_may_come_twice_but_not_under_one_name(models):
+    put(models, "passing", make_passing, ("same", "double", "again"))
+    put(models, "named", make_passing, ("x", "double", "again"))
+    assert Done(models, "passing", "--to", "openvino").code == 0
+    for to in ("onnx", "openvino"):
+        done = Done(models, "named", "--to", to)
+        assert done.code == 2
+        assert "are both called `x`" in done.said
+    assert Done(models, "named", "--to", "torchscript").code == 0
 
 
 def test_a_disk_that_is_full_leaves_nothing_and_frameworks_stay_silent(models):

@@ -132,3 +132,15 @@ def make_training(path: Path) -> None:
     import torch
 
     write_program(path, torch.nn.BatchNorm1d(4).train(), {"input": torch.randn(2, 4)}, open_axes={"input": (0,)})
+
+
+def make_passing(path: Path, outputs: tuple[str, str, str]) -> None:
+    """``x`` FP32 [4] as it is, doubled, and doubled once more under another name."""
+    import torch
+
+    class Passing(torch.nn.Module):
+        def forward(self, x):
+            double = x * 2
+            return dict(zip(outputs, (x, double, double), strict=True))
+
+    write_program(path, Passing(), {"x": torch.rand(2, 4)}, open_axes={"x": (0,)})

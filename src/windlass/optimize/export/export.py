@@ -82,10 +82,11 @@ def _compared(made: Source, asked: _Asked, wishes: Wishes) -> list[OutputCheck]:
         with opened(made) as model:
             return compare(model, asked.answers, wishes.tolerance)
     except BackendError as error:
+        fixed = "make the original with its batch and its other axes open" if asked.refused else ""
         raise ConversionError(
             f"what `{made.name}` was converted to cannot be served: {sentence(error.message)}",
             found=f"the original was only asked at {summary([answer.probe.size for answer in asked.answers])}",
-            hint="export to another format, or make the original with its batch and its other axes open",
+            hint=fixed or "export to another format, whose engine has these operators",
         ) from error
 
 

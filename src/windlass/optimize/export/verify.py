@@ -42,7 +42,7 @@ def ask(model: Model, probes: Iterable[Probe]) -> tuple[list[Answer], list[Refus
     answers, refusals = [], []
     for probe in probes:
         try:
-            answers.append(Answer(probe, model.run(probe.inputs)))
+            answers.append(_answer(model, probe))
         except BackendError as error:
             if probe.given:
                 raise UsageError(
@@ -55,6 +55,14 @@ def ask(model: Model, probes: Iterable[Probe]) -> tuple[list[Answer], list[Refus
             f"the model takes no input that is generated: {refusals[0].reason}", hint="give inputs with `--data`"
         )
     return answers, refusals
+
+
+def _answer(model: Model, probe: Probe) -> Answer:
+    outputs = model.run(probe.inputs)
+    for name, array in outputs.items():
+        if probe.size.batch and array.shape[:1] != (probe.size.batch,):
+            raise BackendError(f"output `{name}` has shape {list(array.shape)} for a batch of {probe.size.batch}")
+    return Answer(probe, outputs)
 
 
 def refuse_unsteady(model: Model, answers: Sequence[Answer]) -> None:
