@@ -106,7 +106,7 @@ def test_notes_name_what_spoils_figures():
         "concurrency 64: the load generator was busy for 0.97 cores of 1: it may have been the limit, not the server",
     ]
     assert opened == [
-        '400 requests/s: 4.65% of the requests failed: 41 x status 503 (the queue is full)',
+        "400 requests/s: 4.65% of the requests failed: 41 x status 503 (the queue is full)",
         "400 requests/s: the server answered 280 a second, 12 were not sent",
     ]
 

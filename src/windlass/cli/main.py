@@ -15,6 +15,7 @@ VERBS = {
     "add": "Put a model into a repository: any of many formats, run once.",
     "serve": "Serve a model repository over REST and gRPC.",
     "infer": "Send one request to a running server.",
+    "bench": "Put load on models, and tell how fast, how evenly and at what cost they answer.",
     "check": "Check a project or a model repository: every problem, with its place and a hint.",
     "init": "Write a project file for a model repository.",
     "export": "Make a new version of a model in another format, and compare it with the first.",
