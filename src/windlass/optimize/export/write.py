@@ -24,7 +24,7 @@ Array = np.ndarray[Any, Any]
 
 # What a conversion has in memory at its peak, as a multiple of the weights: the model that is read, its graph in the
 # new format, and the file that is being written; and what the frameworks themselves take.
-_MEMORY_FACTOR = 3
+_MEMORY_FACTOR = 5
 _FRAMEWORKS_BYTES = 512 << 20
 _DISK_FACTOR = 1.1
 
