@@ -10,6 +10,7 @@ import pytest
 from windlass.config.project import FILE, Source
 from windlass.config.project.project import Project
 from windlass.config.project.schema import json_schema
+from windlass.config.yaml_text import parse
 from windlass.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -219,3 +220,12 @@ def test_the_schema_for_editors_takes_what_is_right_and_refuses_what_is_not(tool
     refused = subprocess.run([*command, tmp_path / "wrong.yaml"], capture_output=True, text=True, check=False)
     assert refused.returncode == 1
     assert "memroy" in refused.stdout
+
+
+def test_what_json_writes_as_two_halves_is_one_character():
+    assert parse('{"a": "\\ud83d\\ude00"}', "here").value == {"a": "😀"}
+
+
+def test_half_a_character_is_told_with_its_line():
+    with pytest.raises(ConfigError, match="here:2: an escape stands for half a character"):
+        parse('a: 1\nb: "\\ud83d"\n', "here")

@@ -4,6 +4,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from windlass.config.yaml_text import parse
 from windlass.generate import yaml_text
 
 
@@ -28,7 +29,9 @@ def test_words_that_older_readers_take_for_something_else_are_quoted():
 
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")) | st.just("\n"), max_size=200)
-ODD = st.sampled_from(["yes", "1e3", "0x1", "- a", "a: b", "#", "", "2026-11-21", "~"])
+ODD = st.sampled_from(
+    ["yes", "1e3", "0x1", "- a", "a: b", "#", "", "2026-11-21", "~", "y", "N", "1_0", "0o7", "+.5", "1e3x"]
+)
 KEYS = st.text("abc/.-1", max_size=9)
 TREES = st.recursive(
     st.none() | st.booleans() | st.integers() | TEXTS | ODD,
@@ -38,7 +41,9 @@ TREES = st.recursive(
 
 @given(TREES)
 def test_whatever_is_written_reads_back_as_it_was(tree):
+    """By readers of YAML 1.1 and of 1.2."""
     assert yaml.safe_load(yaml_text(tree)) == tree
+    assert parse(yaml_text(tree), "here").value == tree
 
 
 def test_long_texts_are_folded_wherever_they_stand():

@@ -7,17 +7,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support.layouts import clusters, in_layout, write
+from support.layouts import FOREIGN, clusters, in_layout, write
 from tools import pypi
 from tools.place import environment
 from windlass.generate import kubernetes
-from windlass.generate.kubernetes.objects import VERSIONS as VERSIONS_OF
 from windlass.generate.kubernetes.readme import PROVIDERS
 
 VERSIONS = ["1.29", "1.31", "1.33"]
 SUPPORT = Path(__file__).parents[1] / "support"
-# Kinds that Kubernetes does not bring, whose schemas a real API server holds.
-FOREIGN = sorted(kind.removeprefix("Istio") for kind, one in VERSIONS_OF.items() if one.partition("/")[0] in PROVIDERS)
 
 # What checkov finds, and why it stays.
 EXPLAINED = {

@@ -7,7 +7,12 @@ from support.golden import Case, cases
 from windlass.config.project import KubernetesTarget
 from windlass.config.yaml_text import parse
 from windlass.generate import Files
+from windlass.generate.kubernetes.objects import VERSIONS
+from windlass.generate.kubernetes.readme import PROVIDERS
 from windlass.release import Release
+
+# Kinds that Kubernetes does not bring, whose schemas a real API server holds.
+FOREIGN = sorted(kind.removeprefix("Istio") for kind, one in VERSIONS.items() if one.partition("/")[0] in PROVIDERS)
 
 
 def clusters() -> list[tuple[Case, str]]:

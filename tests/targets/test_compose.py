@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import ssl
 import subprocess
@@ -73,10 +74,9 @@ class Project:
         assert done.returncode == status, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def status(self) -> dict[str, list[dict[str, Any]]]:
-        done = subprocess.run(
-            [WINDLASS, "status", "--json"], cwd=self.folder, capture_output=True, text=True, env=self.environment
-        )
+    def status(self, target: str = "here") -> dict[str, list[dict[str, Any]]]:
+        words = [WINDLASS, "status", "--json", "--target", target]
+        done = subprocess.run(words, cwd=self.folder, capture_output=True, text=True, env=self.environment)
         told: dict[str, list[dict[str, Any]]] = {}
         for one in json.loads(done.stdout):
             told.setdefault(one["service"], []).append(one)
@@ -210,24 +210,38 @@ def test_a_project_comes_up_answers_heals_scales_and_goes(fresh, authority):
     found = httpx.get(f"http://127.0.0.1:{fresh.ports[2]}/api/v1/query", params={"query": "up == 1"}).json()
     assert {one["metric"]["service"] for one in found["data"]["result"]} == {"images", "texts"}
 
-    # Another form of it takes the place of what runs: plain text, no keys, no Prometheus.
-    assert "would be removed" in fresh.run("up", "--target", "plain", "--dry-run")
-    fresh.run("up", "--target", "plain")
-    assert set(fresh.status()) == {"gateway", "images", "texts"}
-    assert httpx.post(f"http://127.0.0.1:{fresh.ports[0]}/v2/models/echo/infer", json=INPUT).status_code == 200
+    # A key that is taken away opens nothing after the next `up`.
+    (fresh.folder / "secrets" / "keys").write_text("kiosk another-0123456789\n")
+    assert "a secret has changed: making gateway anew" in fresh.run("up")
+    assert ask(fresh, authority).status_code == 401
+    assert ask(fresh, authority, key="another-0123456789").status_code == 200
 
+    # Another target does not take over what runs of this one; without TLS, keys and Prometheus it is what is left.
+    told = fresh.run("up", "--target", "plain", status=2)
+    assert f"what runs here as Compose project `{fresh.name}` is target `here`, not `plain`" in told
+    fresh.run("down", "--target", "plain", status=2)
+    file = fresh.folder / "windlass.yaml"
+    file.write_text(re.sub(r"observability: .*\n", "", file.read_text()))
+    assert "prometheus-1: would be removed" in fresh.run("up", "--dry-run")
+    fresh.run("up")
+    assert set(fresh.status()) == {"gateway", "images", "texts"}
     fresh.run("down")
     assert fresh.status() == {}
+
+    fresh.run("up", "--target", "plain")
+    assert httpx.post(f"http://127.0.0.1:{fresh.ports[0]}/v2/models/echo/infer", json=INPUT).status_code == 200
+    fresh.run("down", "--target", "plain")
 
 
 def test_an_engine_elsewhere_gets_files_models_and_secrets_carried(fresh, authority):
     fresh.run("up", "--target", "elsewhere")
 
     assert ask(fresh, authority).status_code == 200
-    (server,) = fresh.status()["images"]
+    (server,) = fresh.status("elsewhere")["images"]
     mounts = json.loads(fresh.engine.docker("inspect", server["name"]))[0]["Mounts"]
     assert {mount["Type"] for mount in mounts} == {"volume"}
     assert "nothing would change" in fresh.run("up", "--target", "elsewhere", "--dry-run")
+    fresh.run("down", "--volumes", "--target", "elsewhere")
 
 
 def test_a_model_that_does_not_load_is_told_in_one_sentence(fresh):

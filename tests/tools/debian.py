@@ -26,6 +26,7 @@ PACKAGES = [
     "iptables/bookworm",
     "nginx/bookworm",
     "nginx-common/bookworm",
+    "rclone/bookworm",
     "runc/bookworm",
     "libip4tc2/bookworm",
     "libip6tc2/bookworm",
@@ -37,6 +38,7 @@ PACKAGES = [
 ]
 
 PROGRAMS = [
+    "bin/busybox",
     "usr/bin/amtool",
     "usr/bin/containerd",
     "usr/bin/containerd-shim-runc-v2",
@@ -48,6 +50,7 @@ PROGRAMS = [
     "usr/bin/prometheus",
     "usr/bin/prometheus-alertmanager",
     "usr/bin/promtool",
+    "usr/bin/rclone",
     "usr/sbin/docker-proxy",
     "usr/sbin/dockerd",
     "usr/sbin/nginx",

@@ -15,6 +15,8 @@ REQUIREMENTS = [
     "yamllint==1.38.0",
     "zizmor==1.32.0",
 ]
+# What answers as S3 does. Its libraries and checkov's are of different ages.
+BUCKETS = ["moto[s3,server]==5.2.5"]
 
 
 def build(folder: Path) -> None:
@@ -32,10 +34,17 @@ def build(folder: Path) -> None:
             (copy / schema.name).write_text(json.dumps(content))
 
 
+def build_buckets(folder: Path) -> None:
+    """Make the environment of the server of buckets."""
+    run(sys.executable, "-m", "venv", folder)
+    run(folder / "bin/python", "-m", "pip", "install", "--quiet", "--no-compile", *BUCKETS)
+
+
 def install() -> None:
     """Make the environment unless it is there, and give its programs their names."""
     folder = made("pypi", f"{sys.version} {' '.join(REQUIREMENTS)} 2", build)
     link([folder / "bin" / name for name in PROGRAMS])
+    link([made("buckets", f"{sys.version} {' '.join(BUCKETS)}", build_buckets) / "bin/moto_server"])
 
 
 def kubernetes_schemas() -> str:

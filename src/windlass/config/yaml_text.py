@@ -16,6 +16,8 @@ from windlass.errors import ConfigError
 # Where a value stands: the keys and indices that lead to it.
 Place = tuple[str | int, ...]
 
+_HALVES = re.compile("[\ud800-\udfff]")
+
 # Aliases may repeat what they stand for, and a few lines of them could fill any memory.
 MAX_VALUES = 200_000
 
@@ -112,7 +114,15 @@ class _Reader:
             return float(node.value.replace(".inf", "inf").replace(".nan", "nan"))
         if node.tag == "tag:yaml.org,2002:bool":
             return node.value.lower() == "true"
-        return None if node.tag == "tag:yaml.org,2002:null" else node.value
+        return None if node.tag == "tag:yaml.org,2002:null" else self._text(node)
+
+    def _text(self, node: yaml.ScalarNode) -> str:
+        """Join what JSON writes as two halves of one character; a half by itself is none."""
+        text: str = node.value
+        try:
+            return text.encode("utf-16", "surrogatepass").decode("utf-16") if _HALVES.search(text) else text
+        except UnicodeDecodeError:
+            raise self._fault(node, "an escape stands for half a character") from None
 
     def _mapping(self, node: Any, place: Place) -> dict[str, Any]:
         twice: set[Hashable] = set()

@@ -23,7 +23,10 @@ done <"{secret}"
 _FETCH = """\
 rclone sync --checksum --transfers=8 --stats-one-line {source} {folder}
 rclone check --one-way --stats-one-line {source} {folder}
-if [ -f {folder}/SHA256SUMS ]; then cd {folder} && sha256sum -c SHA256SUMS >/dev/null; fi
+if [ -f {folder}/SHA256SUMS ]; then
+  cd {folder}
+  told=$(sha256sum -c SHA256SUMS 2>&1) || {{ echo "$told" | grep -v ': OK$' >&2; exit 1; }}
+fi
 """
 
 

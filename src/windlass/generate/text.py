@@ -33,6 +33,8 @@ _Writer.add_representer(str, _text)
 
 # Words and paths that mean themselves; numbers, booleans and everything with a sign of YAML in it go to the writer.
 _PLAIN = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[A-Za-z_/][A-Za-z0-9_./@=+-]*", re.IGNORECASE)
+# What some reader takes for a truth or a number and the library does not: readers of YAML 1.2, and that of Kubernetes.
+_TAKEN = re.compile(r"[yn]|[-+]?(?=\.?\d)([\d_]*\.?[\d_]*(e[-+]?\d+)?|0[xob][\da-f_]+)", re.IGNORECASE)
 _WIDTH = 120
 
 
@@ -117,7 +119,8 @@ def _scalar(value: Any) -> str:
 
 @lru_cache(maxsize=4096)
 def _difficult(value: str) -> str:
-    return _dumped([value], 1 << 30).removeprefix("- ").rstrip("\n")
+    text = _dumped([value], 1 << 30).removeprefix("- ").rstrip("\n")
+    return f"'{text}'" if text == value and _TAKEN.fullmatch(value) else text
 
 
 def _dumped(value: Any, width: int) -> str:

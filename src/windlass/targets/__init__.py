@@ -22,7 +22,7 @@ def open_target(project: Project, name: str, folder: Path) -> Running:
     if isinstance(target, ComposeTarget):
         from windlass.targets.compose import ComposeProject
 
-        return ComposeProject(project, target, state, folder)
+        return ComposeProject(project, name, state, folder)
     from windlass.targets.kubernetes import Cluster
 
     return Cluster(project, name, state, folder)

@@ -11,7 +11,7 @@ from pathlib import Path
 from windlass.config.project import ComposeTarget, Project
 from windlass.errors import TargetError
 from windlass.generate import render
-from windlass.generate.compose import FILE, built_images, secret_readers
+from windlass.generate.compose import FILE, TARGET, built_images, project_name, secret_readers
 from windlass.generate.compose.remote import remote, secret_variable
 from windlass.generate.compose.servers import replicas
 from windlass.release import Release
@@ -20,6 +20,7 @@ from windlass.targets.carried import carry_models, drop_older
 from windlass.targets.containers import Told
 from windlass.targets.docker import Docker, meaning, reach, secret_is_readable
 from windlass.targets.image import Builder
+from windlass.targets.outdated import outdated
 from windlass.targets.secrets import secret
 from windlass.targets.shell import ProgramError
 from windlass.targets.target import Progress, Replica
@@ -31,10 +32,13 @@ _CATCH_S = 15.0
 
 
 class ComposeProject:
-    """What runs of a project on one Compose target; ``folder`` is where its files are rendered."""
+    """What runs of a project on the Compose target of that name; ``folder`` is where its files are rendered."""
 
-    def __init__(self, project: Project, target: ComposeTarget, folder: Path, project_folder: Path) -> None:
-        self._name = project.name
+    def __init__(self, project: Project, target_name: str, folder: Path, project_folder: Path) -> None:
+        target = project.targets[target_name]
+        assert isinstance(target, ComposeTarget)
+        self._target = target_name
+        self._name = project_name(project, target)
         self._folder = folder
         self._project_folder = project_folder
         self._docker = Docker(target.context)
@@ -44,10 +48,12 @@ class ComposeProject:
         deadline = time.monotonic() + timeout_s
         environment = self._secrets(release)
         reach(self._docker)
+        self._containers()
         rendered.write(self._folder, render.files(release))
         self._build(release, progress, environment)
         carry_models(self._docker, release, self._project_folder, self._folder, progress)
         self._started(progress, deadline, environment, "up", "--detach", "--no-build", "--remove-orphans")
+        self._renew(release, progress, deadline, environment)
         self._wait(progress, deadline)
         drop_older(self._docker, release)
 
@@ -67,7 +73,7 @@ class ComposeProject:
 
     def down(self, progress: Progress, *, volumes: bool = False) -> None:
         """Stop and remove containers and networks; with ``volumes`` caches and measurements too."""
-        told = self._docker.containers(self._name)
+        told = self._containers()
         if told:
             progress(f"stopping {len(told)} containers")
         # By labels, not by the file: what an older file or an interrupted start left goes as well.
@@ -84,7 +90,7 @@ class ComposeProject:
 
     def status(self) -> list[Replica]:
         """Return every container that is there, but those that have done what they were for."""
-        told = [one for one in self._docker.containers(self._name) if not containers.finished(one)]
+        told = [one for one in self._containers() if not containers.finished(one)]
         return sorted((self._replica(one) for one in told), key=lambda one: (one.service, one.name))
 
     def logs(self, service: str | None, *, follow: bool, tail: int) -> Iterator[str]:
@@ -98,6 +104,7 @@ class ComposeProject:
         """Run another number of replicas. The gateway finds new ones by itself."""
         environment = self._secrets(release)
         reach(self._docker)
+        self._containers()
         progress(f"{service}: {replicas} replicas")
         words = ("up", "--detach", "--no-build", "--no-deps", "--no-recreate", "--scale", f"{service}={replicas}")
         deadline = time.monotonic() + release.project.services[service].startup
@@ -129,6 +136,26 @@ class ComposeProject:
                 value = secret(release.project, name, self._project_folder)
                 found[secret_variable(name) if place.file else place.environment or ""] = value
         return found
+
+    def _containers(self) -> list[Told]:
+        """Return what the engine has of the project. Raises ``TargetError`` where that is another target's."""
+        found = self._docker.containers(self._name)
+        others = {one["Config"]["Labels"].get(TARGET, self._target) for one in found} - {self._target}
+        if others:
+            own = f"targets.{self._target}.project: {self._name}-{self._target}"
+            raise TargetError(
+                f"what runs here as Compose project `{self._name}` is target `{min(others)}`, not `{self._target}`",
+                hint=f"take that down first, or give this one a name of its own: `{own}`",
+            )
+        return found
+
+    def _renew(self, release: Release, progress: Progress, deadline: float, environment: dict[str, str]) -> None:
+        """Make containers anew that still see a secret as it was: a key that was taken away must open nothing."""
+        services = outdated(self._docker, self._containers(), release, self._project_folder)
+        if services:
+            progress(f"a secret has changed: making {', '.join(services)} anew")
+            words = ("up", "--detach", "--no-build", "--no-deps", "--force-recreate")
+            self._started(progress, deadline, environment, *words, *services)
 
     def _build(self, release: Release, progress: Progress, environment: dict[str, str]) -> None:
         """Build images that are not there. Their tag is a digest, unless the project names one: that may be old."""
@@ -176,7 +203,7 @@ class ComposeProject:
 
     def _look(self, told: "_Told", deadline: float, only: str | None = None) -> bool:
         """Tell what has changed; return whether all are ready. Raises ``TargetError`` where that is in vain."""
-        found = [one for one in self._docker.containers(self._name) if not containers.finished(one)]
+        found = [one for one in self._containers() if not containers.finished(one)]
         found = [one for one in found if only in (None, one["Name"].removeprefix("/"))]
         for one in found:
             told.state(one)
@@ -195,7 +222,7 @@ class ComposeProject:
         """
         until = time.monotonic() + _CATCH_S
         while True:
-            found = [one for one in self._docker.containers(self._name) if not containers.finished(one)]
+            found = [one for one in self._containers() if not containers.finished(one)]
             for one in filter(containers.troubled, found):
                 raise _in_vain(containers.replica(one, self._docker.last(one["Id"])))
             if not any(map(containers.returning, found)) or time.monotonic() > until:
@@ -216,7 +243,7 @@ class ComposeProject:
         wanted = dict(line.split() for line in hashes.splitlines() if line.strip())
         lines: list[str] = []
         running: Counter[str] = Counter()
-        for one in self._docker.containers(self._name):
+        for one in self._containers():
             labels = one["Config"]["Labels"]
             service, known = labels["com.docker.compose.service"], labels.get("com.docker.compose.config-hash")
             running[service] += 1

@@ -37,6 +37,8 @@ class ComposeTarget(Part):
     """`compose`"""
     context: str | None = None
     """The Docker context, or `ssh://user@host`; the current one where left out."""
+    project: Name | None = None
+    """The name of the Compose project; this project's where left out. Two targets on one engine need two."""
     overrides: Overrides = {}
     """What differs on this target."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from windlass.config.project import ComposeTarget, Project
 from windlass.generate import nginx
 from windlass.generate.compose import caches, development, gateway, gpus, logs, models, monitoring, servers
 from windlass.generate.compose.container import Mapping
@@ -10,16 +11,25 @@ from windlass.generate.compose.remote import remote, secret_variable
 from windlass.generate.text import Files, yaml_text
 from windlass.release import Release
 
-__all__ = ["FILE", "built_images", "files", "secret_readers"]
+__all__ = ["FILE", "TARGET", "built_images", "files", "project_name", "secret_readers"]
 
 FILE = "compose.yaml"
+# The label that tells whose a container is.
+TARGET = "windlass.target"
+
+
+def project_name(project: Project, target: ComposeTarget) -> str:
+    """Return the name under which an engine keeps what runs on a target."""
+    return target.project or project.name
 
 
 def files(release: Release) -> Files:
     """Return `compose.yaml` and what it mounts."""
     texts = _texts(release)
     services = _services(release, texts)
-    project: Mapping = {"name": release.project.name, "services": services}
+    target = release.target
+    name = project_name(release.project, target) if isinstance(target, ComposeTarget) else release.project.name
+    project: Mapping = {"name": name, "services": services}
     project |= {
         key: value
         for key, value in {
@@ -65,7 +75,9 @@ def _services(release: Release, texts: Files) -> Mapping:
         mounted = {path: text for path, text in texts.items() if path.startswith("gateway/")}
         found = {gateway.NAME: gateway.service(release, release.project.gateway, mounted), **found}
     found |= development.services(release)
-    return found | dict(monitoring.services(release)) | dict(logs.services(release))
+    found |= dict(monitoring.services(release)) | dict(logs.services(release))
+    own = {TARGET: release.target_name}
+    return {name: {**service, "labels": {**service.get("labels", {}), **own}} for name, service in found.items()}
 
 
 def _used(services: Mapping) -> set[str]:
