@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-RUST := rust/core/src rust/core/build.rs rust/core/Cargo.toml rust/gpu/src rust/gpu/Cargo.toml rust/python/src rust/python/Cargo.toml rust/Cargo.toml rust/Cargo.lock proto
+RUST := rust/core/src rust/core/build.rs rust/core/Cargo.toml rust/gpu/src rust/gpu/Cargo.toml rust/load/src rust/load/Cargo.toml rust/python/src rust/python/Cargo.toml rust/Cargo.toml rust/Cargo.lock proto
 # PyPI's PyTorch for Linux brings CUDA along; tests need the CPU only, but any build will do.
 TORCH ?= torch
 
@@ -21,7 +21,7 @@ demo: $(VENV)/.built $(VENV)/.demo ## build, then train, serve and measure two s
 test: test-rust test-python ## run every test
 
 test-rust: $(VENV)/.python
-	cd rust && cargo test --quiet --package windlass-core
+	cd rust && cargo test --quiet --package windlass-core --package windlass-load
 
 test-python: $(VENV)/.built $(VENV)/.test
 	$(BIN)/python -m pytest

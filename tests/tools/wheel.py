@@ -22,7 +22,7 @@ def compiled_from() -> Iterator[Path]:
     """Go through the files that the compiled part depends on."""
     for name in FILES:
         yield ROOT / name
-    for folder in ("rust/core", "rust/gpu", "rust/python", "proto"):
+    for folder in ("rust/core", "rust/gpu", "rust/load", "rust/python", "proto"):
         yield from sorted(path for path in (ROOT / folder).rglob("*") if path.is_file())
 
 
