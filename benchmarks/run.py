@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from benchmarks import features, image, optimize, real, report, startup, tiny
+from benchmarks import features, generator, image, optimize, real, report, startup, tiny
 
-SECTIONS = ("rest", "grpc", "features", "image", "start", "real", "optimize")
+SECTIONS = ("rest", "grpc", "features", "image", "start", "real", "optimize", "generator")
 PEERS = (
     "windlass",
     "windlass-in-process",
@@ -41,6 +41,7 @@ def main() -> None:
         "real": lambda: real.measure(2 * options.seconds, options.rounds),
         "start": startup.measure,
         "optimize": lambda: optimize.measure(options.seconds, options.rounds),
+        "generator": lambda: generator.measure(options.seconds, options.rounds),
     }
     rows = []
     for section in SECTIONS:
@@ -48,7 +49,7 @@ def main() -> None:
             print(f"measuring {section}", file=sys.stderr, flush=True)
             rows += measures[section]()
             # Written after every section, so that a later one that fails takes nothing with it.
-            parts = (tiny, features, image, real, startup, optimize)
+            parts = (tiny, features, image, real, startup, optimize, generator)
             goals = [goal for part in parts for goal in part.goals(rows)]
             table = report.write(rows, goals, described)
     print(table.read_text())

@@ -2,7 +2,7 @@
 //! batches of `request`s on threads with a place in the `interpreter`, answered at once (`answers`) or through a `responder`; `host` lets them ask the server. `tensor` turns tensors
 //! into numpy arrays and back, `parameters` parameters into dictionaries, `error` exceptions into errors, `observe` texts of the
 //! command line into settings. `version` is a version before it is served, `process` a model's own process as its server sees it, `worker`
-//! as it sees itself.
+//! as it sees itself. `load` is the load generator, which has nothing to do with the rest.
 
 mod answers;
 mod control;
@@ -11,6 +11,7 @@ mod grpc;
 mod host;
 mod instance;
 mod interpreter;
+mod load;
 mod observe;
 mod parameters;
 mod plane;
@@ -31,6 +32,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 mod _plane {
     #[pymodule_export]
     use super::host::{PyHost, PyReplies};
+    #[pymodule_export]
+    use super::load::PyLoadGenerator;
     #[pymodule_export]
     use super::plane::{PyPlane, metric_catalogue};
     #[pymodule_export]
