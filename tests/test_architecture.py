@@ -31,6 +31,8 @@ ONLY = {
     "torch": {"backends/pytorch.py", "demo/digits.py", "doctor/probe.py", "formats", "optimize"},
     "onnxruntime": {"backends/onnxruntime.py", "doctor/probe.py", "formats/tabular/rows.py", "optimize"},
     "openvino": {"backends/openvino.py", "formats/openvino.py", "optimize"},
+    "nncf": {"optimize/quantize/openvino.py"},
+    "torchao": {"optimize/quantize/pytorch.py"},
     "click": {"cli"},
     "rich": {"cli/output.py"},
     "httpx": {"client.py"},

@@ -19,6 +19,7 @@ VERBS = {
     "check": "Check a project or a model repository: every problem, with its place and a hint.",
     "init": "Write a project file for a model repository.",
     "export": "Make a new version of a model in another format, and compare it with the first.",
+    "quantize": "Make a new version of a model in fewer bits, and measure it beside the first.",
     "compare": "Compare two versions of a model, or two models, on the same inputs.",
     "optimize": "Find the quickest way to serve a model, within an accuracy and a latency.",
     "build": "Build the images of a project.",
