@@ -1,13 +1,16 @@
 """What every backend's story needs: a folder of a version, opened and loaded as the server would do it."""
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from windlass.backends import Instance, LoadContext, find
+from windlass.backends import Instance, LoadContext, cgroup, find
 from windlass.config import ModelConfig, normalise, parse_text
 
 
@@ -91,3 +94,34 @@ def no_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     import windlass.backends.cuda
 
     monkeypatch.setattr(windlass.backends.cuda, "device_count", lambda: 0)
+
+
+@pytest.fixture
+def limited_to_one_core() -> Iterator[Callable[[str], str]]:
+    """Run Python code in a real cgroup that may use one core, and return what it printed."""
+    own = cgroup.folders("cpu")
+    if not own:
+        pytest.skip("there is no cgroup with a controller of cores")
+    group = own[0] / f"windlass-test-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError as error:
+        pytest.skip(f"no cgroup may be made: {error}")
+    try:
+        if (group / "cpu.cfs_quota_us").exists():
+            (group / "cpu.cfs_quota_us").write_text("100000")
+        elif (group / "cpu.max").exists():
+            (group / "cpu.max").write_text("100000 100000")
+        else:
+            pytest.skip("groups have no limits of cores here")
+        entering = f"import pathlib; pathlib.Path({str(group)!r}, 'cgroup.procs').write_text('0')\n"
+
+        def run(code: str) -> str:
+            command = [sys.executable, "-c", entering + code]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+            assert done.returncode == 0, done.stderr
+            return done.stdout.strip()
+
+        yield run
+    finally:
+        group.rmdir()

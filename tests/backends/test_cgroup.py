@@ -1,8 +1,5 @@
 """What a cgroup allows, of the layouts that machines and containers have, and one real limit where one may be set."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -106,33 +103,6 @@ def test_a_container_may_have_less_than_the_machine(tmp_path, monkeypatch):
         assert core_count(machine(tmp_path, V2, "0::/\n", {quota: text})) == cores
 
 
-@pytest.fixture
-def limited(tmp_path):
-    """A real group of one and a half cores, that a process may be started in."""
-    own = cgroup.folders("cpu")
-    if not own:
-        pytest.skip("there is no cgroup with a controller of cores")
-    group = own[0] / f"windlass-test-{os.getpid()}"
-    try:
-        group.mkdir()
-    except OSError as error:
-        pytest.skip(f"no cgroup may be made: {error}")
-    try:
-        if (group / "cpu.cfs_quota_us").exists():
-            (group / "cpu.cfs_quota_us").write_text("150000")
-        elif (group / "cpu.max").exists():
-            (group / "cpu.max").write_text("150000 100000")
-        else:
-            pytest.skip("groups have no limits of cores here")
-        yield group
-    finally:
-        group.rmdir()
-
-
-def test_a_real_limit_is_found(limited):
-    code = (
-        "import sys, pathlib; pathlib.Path(sys.argv[1], 'cgroup.procs').write_text('0')\n"
-        "from windlass.backends import cgroup; print(cgroup.cpu_limit())"
-    )
-    done = subprocess.run([sys.executable, "-c", code, limited], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "1.5"
+def test_a_real_limit_is_found(limited_to_one_core):
+    code = "from windlass.backends import cgroup, cores; print(cgroup.cpu_limit(), cores.core_count())"
+    assert limited_to_one_core(code) == "1.0 1"

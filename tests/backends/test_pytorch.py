@@ -194,13 +194,15 @@ def test_a_model_answers_under_every_mode(version, text):
     assert instance.execute({"INPUT0": ONES, "INPUT1": ONES})["sum"].sum() == 16
 
 
-def test_threads_are_set_for_the_process(version):
+def test_threads_are_set_for_the_thread_that_computes(version):
     import torch
 
     make_torchscript_add_sub(version.file("model.pt"))
     before = torch.get_num_threads()
     try:
-        version.load("pytorch", config("INPUT0 INPUT1", "sum") + parameter("INTRA_OP_THREAD_COUNT", str(before + 1)))
+        text = parameter("INTRA_OP_THREAD_COUNT", str(before + 1))
+        (instance,) = version.load("pytorch", config("INPUT0 INPUT1", "sum") + text)
+        instance.execute({"INPUT0": ONES, "INPUT1": ONES})
         assert torch.get_num_threads() == before + 1
     finally:
         torch.set_num_threads(before)

@@ -96,8 +96,8 @@ class LoadContext:
     config: ModelConfig
     settings: Mapping[str, str] = field(default_factory=dict)
     host: Host | None = None
-    # Starts a process, by the instance's name and the interpreter, where the model may have one.
-    launch: "Callable[[str, str | None], Process] | None" = None
+    # Starts a process, by the instance's name, the interpreter and more variables, where the model may have one.
+    launch: "Callable[[str, str | None, Mapping[str, str]], Process] | None" = None
     # The cores that instances are kept to, by the name of their host policy.
     policies: Mapping[str, Collection[int]] = field(default_factory=dict)
 

@@ -6,15 +6,18 @@ side.
 
 import base64
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 
 from windlass.backends import cuda
 from windlass.backends.backend import LoadContext, Process
+from windlass.backends.cores import core_count
 from windlass.backends.placement import placements, policy_of
-from windlass.config import ModelConfig
+from windlass.backends.threads import VARIABLES, Threads, fitting, set_for, set_outside, share
+from windlass.config import ModelConfig, normalise
 
-# Starts a process, by the instance's name and the interpreter; without one, the server's.
-Launch = Callable[[str, str | None], Process]
+# Starts a process, by the instance's name, the interpreter (without one, the server's) and more variables.
+Launch = Callable[[str, str | None, Mapping[str, str]], Process]
 
 
 class IsolatedModel:
@@ -22,7 +25,8 @@ class IsolatedModel:
 
     def __init__(self, context: LoadContext, launch: Launch, interpreter: str | None) -> None:
         self._context, self._launch, self._interpreter = context, launch, interpreter
-        self._first: Process | None = launch(f"{context.model_name}_0_0", interpreter)
+        self.threads, self._variables = _threads(context)
+        self._first: Process | None = launch(f"{context.model_name}_0_0", interpreter, self._variables)
         try:
             self.config = self._open(self._first)
         except BaseException:
@@ -41,12 +45,15 @@ class IsolatedModel:
         }
         return ModelConfig.FromString(process.call("open", json.dumps(given).encode()))
 
+    def _start(self, name: str) -> Process:
+        return self._launch(name, self._interpreter, self._variables)
+
     def instances(self, config: ModelConfig) -> "list[IsolatedInstance]":
         """Make the instances, each in a process of its own."""
         made: list[IsolatedInstance] = []
         try:
             for number, place in enumerate(placements(config, cuda.device_count)):
-                process, self._first = self._first or self._launch(place.name, self._interpreter), None
+                process, self._first = self._first or self._start(place.name), None
                 made.append(IsolatedInstance(place.name, place.kind, place.device, process))
                 if number:
                     self._open(process)
@@ -73,6 +80,24 @@ class IsolatedInstance:
     def close(self) -> None:
         """End the process of an instance that was not published."""
         self.process.close()
+
+
+def _threads(context: LoadContext) -> tuple[Threads, dict[str, str]]:
+    """Return the threads of the libraries that a model's code may import, and the variables that tell them."""
+    instances, cores = len(placements(normalise(context.config, context.model_name), cuda.device_count)), core_count()
+    asked = set_for(context, "python")
+    if asked is None and (variable := set_outside(os.environ)):
+        return Threads(instances, _number(os.environ[variable]), cores, variable), {}
+    threads = fitting(share(cores, instances), asked, instances, cores)
+    if not threads.setting and threads.each == (os.cpu_count() or 1):
+        # Libraries know better than to count cores: which of them are halves of one.
+        return threads, {}
+    return threads, dict.fromkeys(VARIABLES, str(threads.each))
+
+
+def _number(text: str) -> int:
+    first = text.split(",")[0].strip()
+    return int(first) if first.isdecimal() else 1
 
 
 def _text(config: ModelConfig) -> str:

@@ -3,15 +3,17 @@
 Instances of a model on one device share its session, which ONNX Runtime lets several threads run at a time: the
 weights are in memory once.
 
-Threads. A session has a pool as large as the cores there are (``intra_op_thread_count`` says otherwise), but a
-file under ``SMALL_BYTES`` gets none: its operators are over before a second thread is awake, and a repository of a
-thousand such models would hold thousands of threads. Not chosen is ONNX Runtime's pool for the whole process:
-beside it no model can have a number of threads of its own, and one thread for each of several instances is what
-gives most throughput. The server's setting ``enable-global-threadpool`` asks for it all the same.
+Threads. A session has a pool that, with the threads of its instances, is as large as the cores there are
+(``intra_op_thread_count`` says otherwise), but a file under ``SMALL_BYTES`` gets none: its operators are over before a
+second thread is awake, and a repository of a thousand such models would hold thousands of threads. Not chosen is ONNX
+Runtime's pool for the whole process: beside it no model can have a number of threads of its own, and one thread for
+each of several instances is what gives most throughput. The server's setting ``enable-global-threadpool`` asks for it
+all the same.
 """
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -22,6 +24,7 @@ from windlass.backends.backend import LoadContext, missing
 from windlass.backends.cores import core_count
 from windlass.backends.placement import Placement, placements
 from windlass.backends.signature import Scalars, Signature, TensorSignature
+from windlass.backends.threads import Threads, fitting, pool, set_for
 from windlass.config import ModelConfig, as_executed, normalise
 from windlass.errors import BackendError
 
@@ -67,8 +70,10 @@ class OnnxModel:
         path = context.model_file("model.onnx")
         self._file = path / "model.onnx" if path.is_dir() else path
         self._sessions: dict[tuple[str, int], Any] = {}
-        first = self._placements(normalise(context.config, context.model_name))[0]
-        session = self._session(first)
+        self.threads: Threads | None = None
+        places = self._placements(normalise(context.config, context.model_name))
+        self._on = Counter(_session_key(place) for place in places)
+        session = self._session(places[0])
         self._signature = Signature(
             tuple(self._tensor(value) for value in session.get_inputs()),
             tuple(self._tensor(value) for value in session.get_outputs()),
@@ -99,7 +104,7 @@ class OnnxModel:
         return TensorSignature(value.name, _TYPES[element], shape)
 
     def _session(self, place: Placement) -> Any:
-        key = (place.kind, place.device) if place.kind == "GPU" else ("CPU", 0)
+        key = _session_key(place)
         if key not in self._sessions:
             self._sessions[key] = self._make_session(*key)
         return self._sessions[key]
@@ -107,7 +112,7 @@ class OnnxModel:
     def _make_session(self, kind: str, device: int) -> Any:
         chosen = accelerators.providers(self._context.config, kind, device)
         name = chosen[0][0]
-        options = self._options()
+        options = self._options(kind, device)
         try:
             # Without the fallback, which prints its errors and tries once more what already failed.
             session = self._runtime.InferenceSession(str(self._file), options, providers=chosen, enable_fallback=0)
@@ -120,11 +125,11 @@ class OnnxModel:
             )
         return session
 
-    def _options(self) -> Any:
+    def _options(self, kind: str, device: int) -> Any:
         context, runtime = self._context, self._runtime
         options = runtime.SessionOptions()
         options.log_severity_level = 3
-        self._set_threads(options)
+        self._set_threads(options, kind, device)
         if context.whole_number("execution_mode", 0) == 1:
             options.execution_mode = runtime.ExecutionMode.ORT_PARALLEL
         options.enable_cpu_mem_arena = context.switch("enable_mem_arena", default=True)
@@ -138,15 +143,23 @@ class OnnxModel:
                 options.add_session_config_entry(name, value.string_value)
         return options
 
-    def _set_threads(self, options: Any) -> None:
-        context = self._context
+    def _set_threads(self, options: Any, kind: str, device: int) -> None:
+        context, cores, instances = self._context, core_count(), max(1, self._on[kind, device])
         if context.settings.get("enable-global-threadpool", "0") == "1":
             _start_global_pool()
             options.use_per_session_threads = False
             return
-        cores = 1 if _size_bytes(self._file) < SMALL_BYTES else core_count()
-        options.intra_op_num_threads = context.whole_number("intra_op_thread_count", 0) or cores
-        options.inter_op_num_threads = context.whole_number("inter_op_thread_count", 0) or cores
+        # Sessions on several devices have the cores between them.
+        fits = pool(cores // max(1, len(self._on)), instances)
+        each = 1 if _size_bytes(self._file) < SMALL_BYTES else fits
+        threads = fitting(each, set_for(context, "onnxruntime"), instances, cores, pooled=True)
+        options.intra_op_num_threads = threads.each
+        options.inter_op_num_threads = context.whole_number("inter_op_thread_count", 0) or each
+        self.threads = threads if kind == "CPU" else self.threads
+
+
+def _session_key(place: Placement) -> tuple[str, int]:
+    return (place.kind, place.device) if place.kind == "GPU" else ("CPU", 0)
 
 
 class OnnxInstance:
@@ -223,7 +236,7 @@ def _size_bytes(file: Path) -> int:
 
 @cache
 def _runtime() -> Any:
-    # It reports to its maker unless it is told not to, before it is imported: a server of others' data reports to nobody.
+    # It reports to its maker unless it is told not to, before its import. Servers of others' data report to nobody.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime

@@ -1,5 +1,8 @@
 """OpenVINO: IR (``model.xml`` with its weights) and ONNX files.
 
+Threads. OpenVINO divides its threads among the instances. It counts the machine's cores, and so is told how many it
+may use where that is less.
+
 Computes in single precision unless ``INFERENCE_PRECISION_HINT`` says otherwise: OpenVINO itself would choose
 bfloat16 on processors that have it, and change results without being asked.
 """
@@ -14,6 +17,7 @@ from windlass.backends.backend import LoadContext, missing
 from windlass.backends.cores import core_count
 from windlass.backends.placement import Placement, no_gpus, placements
 from windlass.backends.signature import Scalars, Signature, TensorSignature
+from windlass.backends.threads import Threads, set_for
 from windlass.config import ModelConfig, as_executed
 from windlass.errors import BackendError
 
@@ -62,6 +66,7 @@ class OpenvinoModel:
     def __init__(self, context: LoadContext) -> None:
         self._context = context
         self._core = _core()
+        self.threads: Threads | None = None
         file = context.model_file("model.xml", "model.onnx")
         try:
             self._model = self._core.read_model(str(file))
@@ -79,7 +84,6 @@ class OpenvinoModel:
         places = placements(config, no_gpus)
         properties = {"INFERENCE_PRECISION_HINT": "f32"}
         if core_count() < (os.cpu_count() or 1):
-            # OpenVINO counts the machine's cores, not those that a container may use.
             properties["INFERENCE_NUM_THREADS"] = str(core_count())
         for name in _PROPERTIES:
             if value := self._context.parameter(name):
@@ -90,10 +94,18 @@ class OpenvinoModel:
             compiled = self._core.compile_model(self._model, "CPU", properties)
         except RuntimeError as error:
             raise self._context.failure(_said(error)) from error
+        self.threads = self._threads(compiled, len(places))
         outputs = {port.get_any_name(): port for port in compiled.outputs}
         wanted = {output.name: outputs[output.name] for output in as_executed(config).output}
         scalars = self._signature.scalars(config)
         return [OpenvinoInstance(place, compiled.create_infer_request(), wanted, scalars) for place in places]
+
+    def _threads(self, compiled: Any, instances: int) -> Threads:
+        total = int(compiled.get_property("INFERENCE_NUM_THREADS"))
+        # Instances beyond the streams that the cores allow take turns.
+        computing = min(instances, int(compiled.get_property("NUM_STREAMS")))
+        setting, _ = set_for(self._context, "openvino") or ("", 0)
+        return Threads(computing, max(1, total // computing), core_count(), setting)
 
     def _tensor(self, port: Any) -> TensorSignature:
         if not port.get_names():

@@ -4,12 +4,15 @@ An exported program tells its inputs and outputs, and so needs no configuration;
 called ``output__<index>``. A TorchScript file does not.
 
 Instances on one device share the module, since inference changes nothing; a model whose ``forward()`` writes to its
-own buffers asks for one each with ``ENABLE_WEIGHT_SHARING: false``. PyTorch has one pool of threads for the whole
-process: of several models that set ``INTRA_OP_THREAD_COUNT`` the last one wins.
+own buffers asks for one each with ``ENABLE_WEIGHT_SHARING: false``.
+
+Threads. PyTorch starts a team of threads for every thread that computes, and each of these has a number of its own: so
+many as are an instance's share of the cores, or ``INTRA_OP_THREAD_COUNT``.
 """
 
 import contextlib
 import inspect
+import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,6 +24,7 @@ from windlass.backends.binding import Binding, Forward
 from windlass.backends.cores import core_count
 from windlass.backends.placement import Placement, placements
 from windlass.backends.signature import Scalars, Signature, TensorSignature
+from windlass.backends.threads import Threads, fitting, set_for, set_outside, share
 from windlass.config import ModelConfig, normalise
 from windlass.errors import BackendError
 
@@ -58,7 +62,8 @@ class TorchModel:
     def __init__(self, context: LoadContext) -> None:
         self._context = context
         self._torch = _torch()
-        self._set_threads()
+        self.threads: Threads | None = None
+        self._set_interop_threads()
         self._file = context.model_file("model.pt", "model.pt2")
         self._exported = self._file.suffix == ".pt2"
         self._signature = Signature((), ())
@@ -66,15 +71,20 @@ class TorchModel:
         self._modules: dict[str, Any] = {}
         self.config = self._completed(context.config)
 
-    def _set_threads(self) -> None:
+    def _set_interop_threads(self) -> None:
         torch, context = self._torch, self._context
-        if threads := context.whole_number("INTRA_OP_THREAD_COUNT", context.whole_number("NUM_THREADS", 0)):
-            torch.set_num_threads(threads)
         other = context.whole_number("NUM_INTEROP_THREADS", 0)
         if threads := context.whole_number("INTER_OP_THREAD_COUNT", other):
             # PyTorch allows this once, and asking for what is set already would be an error too.
             with contextlib.suppress(RuntimeError):
                 torch.set_num_interop_threads(threads)
+
+    def _fitting(self, instances: int) -> Threads:
+        cores = core_count()
+        asked = set_for(self._context, "pytorch")
+        if asked is None and (variable := set_outside(os.environ)):
+            asked = variable, _usual_threads()
+        return fitting(min(_usual_threads(), share(cores, instances)), asked, instances, cores)
 
     def _completed(self, config: ModelConfig) -> ModelConfig:
         if self._exported:
@@ -92,13 +102,16 @@ class TorchModel:
         """Make the instances."""
         shared = self._context.switch("ENABLE_WEIGHT_SHARING", default=True)
         scalars = self._signature.scalars(config) if self._exported else Scalars.of_outputs(config)
+        places = placements(config, self._count_gpus)
+        if on_processor := sum(_device(place) == "cpu" for place in places):
+            self.threads = self._fitting(on_processor)
         made = []
-        for place in placements(config, self._count_gpus):
+        for place in places:
             device = _device(place)
             module = self._module(device)
             if not shared:
                 del self._modules[device]
-            mode = _Mode(self._context, device)
+            mode = _Mode(self._context, device, self.threads.each if self.threads and device == "cpu" else 0)
             made.append(TorchInstance(place, module, Binding(config, self._forward), mode, scalars))
         return made
 
@@ -166,11 +179,12 @@ def _device(place: Placement) -> str:
 
 
 class _Mode:
-    """What every call happens under: no gradients, and what else the configuration asks for."""
+    """What every call happens under: its threads, no gradients, and what else the configuration asks for."""
 
-    def __init__(self, context: LoadContext, device: str) -> None:
+    def __init__(self, context: LoadContext, device: str, threads: int) -> None:
         torch = self._torch = _torch()
         self.device = device
+        self._threads = threads
         self._without_gradients = (
             torch.inference_mode if context.switch("INFERENCE_MODE", default=True) else torch.no_grad
         )
@@ -183,6 +197,9 @@ class _Mode:
 
     def run(self, function: "Callable[[Arrays], Arrays]", inputs: "Arrays") -> "Arrays":
         """Call ``function`` with the inputs."""
+        # The number belongs to the thread that computes, and different models may compute on one.
+        if self._threads and self._torch.get_num_threads() != self._threads:
+            self._torch.set_num_threads(self._threads)
         with self._without_gradients(), contextlib.ExitStack() if self._more else _NOTHING as stack:
             for context in self._more:
                 stack.enter_context(context())
@@ -276,7 +293,16 @@ def _torch() -> Any:
         import torch
     except ImportError:
         raise missing("torch", "torch") from None
+    _usual_threads()
     # PyTorch counts the machine's cores, not those that a container may use.
     if core_count() < torch.get_num_threads():
         torch.set_num_threads(core_count())
     return torch
+
+
+@cache
+def _usual_threads() -> int:
+    """Return what PyTorch chose when it was imported, before anybody told it a number."""
+    import torch
+
+    return int(torch.get_num_threads())

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from windlass.backends.backend import LoadContext
 from windlass.config import ModelConfig
 from windlass.config.model_config_pb2 import ModelInstanceGroup
 
@@ -36,6 +37,12 @@ class Threads:
         """How many compute at a time, at most."""
         return self.instances + self.each - 1 if self.pooled else self.instances * self.each
 
+    def complaint(self) -> str:
+        """Say what is wrong with a number that somebody set; nothing where it fits."""
+        if not self.setting or self.total <= self.cores:
+            return ""
+        return f"`{self.setting}` lets {self.total} threads compute on {self.cores} cores, which slows all of them down"
+
     def __str__(self) -> str:
         """Write it for the log: ``2 x 4 threads on 8 cores``."""
         threads = "thread" if self.each == 1 else "threads"
@@ -50,6 +57,25 @@ def asked(backend: str, parameters: Mapping[str, str]) -> tuple[str, int] | None
         if parameters.get(name, "").isdecimal() and int(parameters[name]):
             return name, int(parameters[name])
     return None
+
+
+def set_for(context: LoadContext, backend: str) -> tuple[str, int] | None:
+    """Return the same of a model that is loaded, or of the server's settings; raises ``BackendError`` for no number."""
+    for name in PARAMETERS[backend]:
+        if number := context.whole_number(name, 0):
+            return name, number
+    return None
+
+
+def set_outside(environment: Mapping[str, str]) -> str:
+    """Return the variable by which a user sets the threads of libraries; nothing where none is set."""
+    return next((name for name in VARIABLES if environment.get(name)), "")
+
+
+def fitting(each: int, asked: tuple[str, int] | None, instances: int, cores: int, *, pooled: bool = False) -> Threads:
+    """Return what somebody asked for, else what fits."""
+    setting, number = asked or ("", each)
+    return Threads(instances, number, cores, setting, pooled)
 
 
 def share(cores: int, instances: int) -> int:

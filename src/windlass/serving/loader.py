@@ -174,17 +174,24 @@ class Loader:
         self._plane.publish(opened.prepared)
         count, backend = len(opened.kinds), opened.config.backend
         fields = {"model": name, "version": opened.version, "backend": backend, "instances": count}
+        threads = ""
+        if opened.threads:
+            fields |= {"threads": opened.threads.each, "cores": opened.threads.cores}
+            threads = f", {opened.threads}"
         log.info(
-            "loaded `%s` version %s: %s, %s %s on %s, %.2f s",
+            "loaded `%s` version %s: %s, %s %s on %s%s, %.2f s",
             name,
             opened.version,
             backend,
             count,
             "instance" if count == 1 else "instances",
             ", ".join(sorted(set(opened.kinds))),
+            threads,
             opened.took_s,
             extra={"fields": fields},
         )
+        if opened.threads and (complaint := opened.threads.complaint()):
+            log.warning("model `%s`: %s", name, complaint)
 
     def _explain(self, name: str, version: int, error: WindlassError) -> None:
         hint = f" (hint: {error.hint})" if error.hint else ""

@@ -12,6 +12,7 @@ import windlass
 from windlass._plane import Plane, Version
 from windlass.backends import LoadContext, Process, find
 from windlass.backends.cores import kept_to
+from windlass.backends.threads import Threads
 from windlass.config import ModelConfig, config_json, normalise, validate
 from windlass.config.ensemble import is_ensemble
 from windlass.config.model import backend_name
@@ -45,6 +46,8 @@ class Opened:
     prepared: Version
     kinds: tuple[str, ...]
     took_s: float
+    # Where its backend tells: how many threads compute, and of how many cores.
+    threads: Threads | None = None
 
 
 class Opener:
@@ -98,15 +101,17 @@ class Opener:
             version, serialized, text, instances, took_ns, labels=named, files=files, cores=homes
         )
         kinds = tuple(instance.kind for instance in instances)
-        return Opened(version, config, prepared, kinds, (time.perf_counter_ns() - started) / 1e9)
+        threads = getattr(model, "threads", None)
+        return Opened(version, config, prepared, kinds, (time.perf_counter_ns() - started) / 1e9, threads)
 
-    def _launch(self, name: str, interpreter: str | None) -> Process:
+    def _launch(self, name: str, interpreter: str | None, variables: Mapping[str, str]) -> Process:
         """Start a process for an instance. It finds this very package; an environment of its own has it already."""
         command = [interpreter or sys.executable, "-m", "windlass.serving.worker"]
         if interpreter:
-            return self._plane.process(name, command, {})
+            return self._plane.process(name, command, dict(variables))
         path = [os.environ.get("PYTHONPATH", ""), str(Path(windlass.__file__).parent.parent)]
-        return self._plane.process(name, command, {"PYTHONPATH": os.pathsep.join(filter(None, path))})
+        found = {"PYTHONPATH": os.pathsep.join(filter(None, path))}
+        return self._plane.process(name, command, {**variables, **found})
 
 
 def _refuse_faults(config: ModelConfig, source: str) -> None:
