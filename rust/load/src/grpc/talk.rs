@@ -53,7 +53,8 @@ impl Talk {
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_frame_size(FRAME_BYTES)
-            .initial_max_send_streams(places)
+            // Until the server has said how many calls it wants at a time.
+            .initial_max_send_streams(0)
             .enable_push(false);
         let handshake = pin!(builder.handshake(Io::new(Rc::clone(&wire))));
         // All it does is to write a few bytes, and a new connection takes those.
