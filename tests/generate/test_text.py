@@ -29,9 +29,7 @@ def test_words_that_older_readers_take_for_something_else_are_quoted():
 
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")) | st.just("\n"), max_size=200)
-ODD = st.sampled_from(
-    ["yes", "1e3", "0x1", "- a", "a: b", "#", "", "2026-11-21", "~", "y", "N", "1_0", "0o7", "+.5"]
-)
+ODD = st.sampled_from(["yes", "1e3", "0x1", "- a", "a: b", "#", "", "2026-11-21", "~", "y", "N", "1_0", "0o7", "+.5"])
 KEYS = st.text("abc/.-1", max_size=9)
 TREES = st.recursive(
     st.none() | st.booleans() | st.integers() | TEXTS | ODD,

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,7 @@ def make_torch_network(path: Path, *, linear: bool = True) -> None:
     class Words(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.words, self.mix, self.head = nn.Embedding(100, 64), nn.Linear(64, 64), nn.Linear(64, 5)
+            self.words, self.mix, self.head = nn.Embedding(2000, 128), nn.Linear(128, 256), nn.Linear(256, 5)
 
         def forward(self, ids):
             return {"scores": self.head(torch.relu(self.mix(self.words(ids))).mean(1))}
@@ -205,7 +206,7 @@ def test_bfloat16_on_openvino_is_a_setting_of_the_version(models):
     assert bytes_of(models / "openvino" / "2") == pytest.approx(bytes_of(models / "openvino" / "1"), rel=0.1)
 
 
-@pytest.mark.parametrize(("to", "most"), [("int8", 0.8), ("int8-dynamic", 0.9), ("bf16", 0.9), ("fp16", 0.9)])
+@pytest.mark.parametrize(("to", "most"), [("int8", 0.5), ("int8-dynamic", 0.5), ("bf16", 0.6)])
 def test_linear_layers_and_tables_of_pytorch_have_fewer_bits(models, sentences, to, most):
     done = Done(models, "words", "--to", to, "--calibration", sentences, "--json")
 
@@ -214,22 +215,14 @@ def test_linear_layers_and_tables_of_pytorch_have_fewer_bits(models, sentences, 
     assert bytes_of(models / "words" / "2") < most * bytes_of(models / "words" / "1")
 
 
-def test_what_pytorch_quantised_is_served_without_torchao(models, sentences):
+def test_what_torchao_quantised_is_served_without_it(models, sentences):
     assert Done(models, "words", "--to", "int8-dynamic", "--data", sentences).code == 0
-    code = (
-        "import sys, torch; program = torch.export.load(sys.argv[1]); "
-        "ids = torch.ones(3, 9, dtype=torch.long); print(tuple(program.module()(ids)['scores'].shape)); "
-        "print('torchao' in sys.modules)"
-    )
 
-    told = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, models / "words" / "2" / "model.pt2"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with zipfile.ZipFile(models / "words" / "2" / "model.pt2") as archive:
+        texts = [archive.read(name).decode() for name in archive.namelist() if name.endswith(".json")]
 
-    assert told.stdout.split("\n")[:2] == ["(3, 5)", "False"], told.stderr
+    assert any("torch.ops.aten._int_mm" in text for text in texts)
+    assert not any("torch.ops.torchao" in text for text in texts)
 
 
 def test_what_is_served_stays_until_somebody_switches(models, images):
@@ -290,7 +283,7 @@ def test_int8_is_not_calibrated_with_what_nobody_asks(models):
 @pytest.mark.parametrize(
     ("arrays", "told"),
     [
-        ({"image": np.zeros((4, 3, 8, 8), np.float32)}, "expected FP32 [1, 8, 8]"),
+        ({"image": np.zeros((4, 3, 8, 8), np.float32)}, "expected FP32 [samples, 1, 8, 8]"),
         ({"image": np.full((4, 1, 8, 8), "a")}, "`image`"),
         ({"image": np.full((4, 1, 8, 8), np.nan, np.float32)}, "NaN"),
         ({"image": np.zeros((0, 1, 8, 8), np.float32)}, "holds no samples"),
@@ -340,7 +333,7 @@ def test_numbers_too_large_for_halves_are_found(models, images):
     done = Done(models, "onnx", "--to", "fp16", "--data", images)
 
     assert done.code == 1
-    assert "NaN or infinite on one side only" in done.said
+    assert "`onnx:1` in fp16 is no stand-in" in done.said
     assert not (models / "onnx" / "2").exists()
 
 

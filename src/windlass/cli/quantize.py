@@ -83,7 +83,7 @@ def _show(quantised: "Quantised", as_json: bool) -> None:
         return
     output.table(("", quantised.source, f"{quantised.text} {quantised.to}", "ratio"), _figures(quantised))
     differences = quantised.comparison.differences
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (found.name, _number(found.max_abs), _number(found.mean_abs))
         + (_number(found.cosine, ".6f"), _number(found.lowest_cosine, ".6f"), _number(found.top1_agreement, ".1%"))
         for found in differences.outputs.values()
@@ -95,11 +95,11 @@ def _show(quantised: "Quantised", as_json: bool) -> None:
         output.progress(f"note: {note}")
 
 
-def _figures(quantised: "Quantised") -> list[tuple[str, str, str, str]]:
+def _figures(quantised: "Quantised") -> list[tuple[str, ...]]:
     from windlass.optimize.room import size
 
     before, after = quantised.speeds
-    rows = [
+    rows: list[tuple[str, ...]] = [
         ("size on disk", *(size(count) for count in quantised.sizes), f"{quantised.sizes[1] / quantised.sizes[0]:.2f}"),
         (
             f"samples/s, {quantised.batch} together",
