@@ -220,7 +220,7 @@ def test_grpc_over_tls_shows_its_own_certificate_where_it_is_asked_for(repositor
         files[name][1].write_bytes(signed.key)
     repository.add_identity("identity")
     tls = GrpcTls(*files["server"], clients=tmp_path / "authority.pem")
-    server = serve(grpc_settings=GrpcSettings(tls=tls))
+    server = serve(grpc=GrpcSettings(tls=tls))
     load = {"url": url(server, "grpcs"), "requests": [message()], "mode": Closed(4), "seconds": 0.3}
 
     known = measure(Load(**load, trust=Trust(tmp_path / "authority.pem", *files["client"])))

@@ -118,7 +118,8 @@ impl Talk {
     /// Gives up those that were sent by then, or should have been.
     pub(crate) fn expire(&mut self, by: Nanos, desk: &mut Desk) {
         let at = desk.clock.now();
-        while let Some((_, asked)) = self.waiting.pop_front_if(|(_, asked)| asked.sent <= by) {
+        let late = self.waiting.iter().take_while(|(_, asked)| asked.sent <= by).count();
+        for (_, asked) in self.waiting.drain(..late) {
             desk.done.push(Done { asked, at, result: Err(Failure::TimedOut.into()) });
         }
         for (place, call) in self.calls.iter_mut().enumerate() {
