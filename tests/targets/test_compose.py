@@ -212,7 +212,7 @@ def test_a_project_comes_up_answers_heals_scales_and_goes(fresh, authority):
 
     # A key that is taken away opens nothing after the next `up`.
     (fresh.folder / "secrets" / "keys").write_text("kiosk another-0123456789\n")
-    assert "a secret has changed: making gateway anew" in fresh.run("up")
+    fresh.run("up")
     assert ask(fresh, authority).status_code == 401
     assert ask(fresh, authority, key="another-0123456789").status_code == 200
 
@@ -221,7 +221,7 @@ def test_a_project_comes_up_answers_heals_scales_and_goes(fresh, authority):
     assert f"what runs here as Compose project `{fresh.name}` is target `here`, not `plain`" in told
     fresh.run("down", "--target", "plain", status=2)
     file = fresh.folder / "windlass.yaml"
-    file.write_text(re.sub(r"observability: .*\n", "", file.read_text()))
+    file.write_text(re.sub(r"(?m)^observability: .*\n", "", file.read_text()))
     assert "prometheus-1: would be removed" in fresh.run("up", "--dry-run")
     fresh.run("up")
     assert set(fresh.status()) == {"gateway", "images", "texts"}
@@ -241,7 +241,7 @@ def test_an_engine_elsewhere_gets_files_models_and_secrets_carried(fresh, author
     mounts = json.loads(fresh.engine.docker("inspect", server["name"]))[0]["Mounts"]
     assert {mount["Type"] for mount in mounts} == {"volume"}
     assert "nothing would change" in fresh.run("up", "--target", "elsewhere", "--dry-run")
-    fresh.run("down", "--volumes", "--target", "elsewhere")
+    fresh.run("down", "--volumes", "--yes", "--target", "elsewhere")
 
 
 def test_a_model_that_does_not_load_is_told_in_one_sentence(fresh):
