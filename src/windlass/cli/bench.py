@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from windlass.bench.point import Point
     from windlass.bench.result import Result
 
-_INTERRUPTED = 130
 _WORDS = "windlass.bench.words"
 
 
@@ -216,7 +215,7 @@ def _cells(row: Any) -> tuple[str, ...]:
 def _end(result: "Result", ended: BaseException | None) -> None:
     if isinstance(ended, KeyboardInterrupt):
         output.progress("interrupted")
-        sys.exit(_INTERRUPTED)
+        sys.exit(output.FAILED)
     if isinstance(ended, WindlassError):
         output.fail(ended, output.BAD)
     if result.all_failed or (result.limit_us is not None and result.best is None):

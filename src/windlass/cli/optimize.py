@@ -14,8 +14,6 @@ from windlass.cli.sizes import Size
 if TYPE_CHECKING:
     from windlass.optimize.tune import Order, Outcome
 
-_INTERRUPTED = 130
-
 
 @click.command()
 @click.argument("model")
@@ -79,7 +77,7 @@ def optimize(model: str, repository: Path, apply_: bool, report: Path | None, as
         outcome, files = run(_order(model, repository, values), report, output.progress)
     except KeyboardInterrupt:
         output.progress("interrupted: nothing was written; the same command goes on from here")
-        sys.exit(_INTERRUPTED)
+        sys.exit(output.FAILED)
     if apply_ and outcome.written is not None:
         switch(outcome.study.entry, outcome.written)
     _show(outcome, as_json=as_json)
