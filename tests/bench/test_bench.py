@@ -110,7 +110,10 @@ def test_a_ramp_finds_a_knee_within_its_bounds(models, serve):
     told = measured(serve().url("http"), "addsub", "--ramp", "-c", "1:4", "--latency-p99", "1h")
 
     assert [point["concurrency"] for point in told["points"]] == [1, 2, 4]
-    assert told["best"] == {"concurrency": 4} and told["limit_p99_us"] == 3600e6
+    # Where more clients bring less it is the load that brought the most.
+    rates = {point["concurrency"]: point["rate"] for point in told["points"]}
+    best = told["best"]["concurrency"]
+    assert rates[best] >= 0.95 * max(rates.values()) and told["limit_p99_us"] == 3600e6
 
 
 def test_a_limit_that_nothing_keeps_is_bad(models, serve):

@@ -58,6 +58,19 @@ def test_the_log_is_read_and_changed(repository, serve, protocol, caplog):
     assert log.level != logging.DEBUG
 
 
+def test_a_server_that_stops_leaves_the_level_that_the_program_has_set(repository, serve):
+    log = logging.getLogger("windlass")
+    before = log.level
+    try:
+        log.setLevel(logging.WARNING)
+        server = serve()
+        log.setLevel(logging.INFO)
+        server.stop()
+        assert log.level == logging.INFO
+    finally:
+        log.setLevel(before)
+
+
 def found(file: Path, pattern: str) -> str:
     """Wait until a file holds a match; return it, or its first group."""
     patience = time.monotonic() + 20

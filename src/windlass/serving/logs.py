@@ -45,7 +45,8 @@ class Switches(logging.Filter):
     def __init__(self) -> None:
         super().__init__()
         self._logger = logging.getLogger("windlass")
-        self._level = self._logger.level
+        # The level that a verbose one stands in for.
+        self._quieter: int | None = None
         self._off: frozenset[int] = frozenset()
 
     def set(self, *, info: bool, warning: bool, error: bool, verbose_level: int, time_format: str) -> None:
@@ -53,7 +54,7 @@ class Switches(logging.Filter):
         self._logger.addFilter(self)
         levels = {logging.INFO: info, logging.WARNING: warning, logging.ERROR: error}
         self._off = frozenset(level for level, on in levels.items() if not on)
-        self._logger.setLevel(logging.DEBUG if verbose_level > 0 else self._level)
+        self._speak(verbose=verbose_level > 0)
         for handler in self._logger.handlers:
             if isinstance(handler.formatter, PlainFormatter | JsonFormatter):
                 handler.formatter.iso8601 = time_format == "ISO8601"
@@ -65,7 +66,16 @@ class Switches(logging.Filter):
     def close(self) -> None:
         """Leave the logger as it was."""
         self._logger.removeFilter(self)
-        self._logger.setLevel(self._level)
+        self._speak(verbose=False)
+
+    def _speak(self, *, verbose: bool) -> None:
+        """Change the level only where a verbose one begins or ends: otherwise it is the program's own."""
+        if verbose and self._quieter is None:
+            self._quieter = self._logger.level
+            self._logger.setLevel(logging.DEBUG)
+        elif not verbose and self._quieter is not None:
+            self._logger.setLevel(self._quieter)
+            self._quieter = None
 
 
 def _time(record: logging.LogRecord, *, iso8601: bool) -> str:

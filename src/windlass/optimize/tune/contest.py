@@ -82,14 +82,16 @@ class Contest:
     def rung(self, heat: "Heat", promise: Callable[[Candidate], "Promise"], tell: Tell) -> list[Candidate]:
         """Let candidates take their turns; returns those that are within the limits, the best first.
 
-        When the time is over what was measured until then counts.
+        When the time is over what was measured until then counts, also for a run with the same budget after it.
         """
+        over = f"{heat.name}: {self._budget.total_s:g} s were over"
         for turn in range(heat.plan.turns):
             for candidate in order(heat.field, self._study.seed, heat.name, turn):
                 if self._is_out(candidate, heat.name, turn):
                     continue
                 trial = f"{heat.name}, turn {turn + 1}: {candidate.name}"
-                if trial not in self._journal and self._budget.left_s <= heat.reserve_s:
+                if trial not in self._journal and (over in self._journal or self._budget.left_s <= heat.reserve_s):
+                    self._journal.add(over, True, self._budget.spent_s)
                     return self._ranked(heat.field)
                 taken = self._turn(trial, candidate, heat.plan.window_s, promise(candidate))
                 self.stand.enter(candidate, heat.name, taken)
@@ -118,6 +120,9 @@ class Contest:
     def _measured(self, candidate: Candidate, window_s: float, promise: "Promise") -> TurnTaken:
         artefact = candidate.variant.artefact
         try:
+            made = self._workshop.remade(artefact)
+            if made.reason:
+                return TurnTaken(candidate, (), Served(None, 0, made.reason))
             running = self._servers.of(
                 candidate, self._workshop.configuration(candidate), self._workshop.folder(artefact)
             )

@@ -41,6 +41,9 @@ def survey(
 
 def _one(variant: Variant, rest: int, workshop: Workshop, budget: Budget) -> Examined:
     """Make and examine a variant. What there is no time for is not noted: a run with more time tries it."""
+    known = workshop.known(variant)
+    if known is not None:
+        return known
     is_original = variant.artefact == ORIGINAL and not variant.compute and variant.device == "cpu"
     try:
         made = workshop.make(variant.artefact, _time(budget))

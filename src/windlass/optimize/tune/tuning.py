@@ -154,8 +154,8 @@ class _Search:
             self._tell(f"best so far: {found.name}, {rate:,.1f}/s")
 
     def _planned(self, name: str, plan: Callable[[], Sequence[Rung]]) -> Sequence[Rung]:
-        """Plan by the time that is left, once: a run that was interrupted goes on as it was planned."""
-        trial = f"plan {name}"
+        """Plan by the time that is left, once for a budget: a run that was interrupted goes on as it was planned."""
+        trial = f"plan {name} within {self._budget.total_s:g} s"
         if trial not in self._journal:
             made = [[rung.candidates, rung.turns, rung.window_s] for rung in plan()]
             self._journal.add(trial, made, self._budget.spent_s)

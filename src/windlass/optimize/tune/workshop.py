@@ -22,6 +22,7 @@ from windlass.optimize.tune.trials import Examined, Made
 # The original's answers may take this part of the budget.
 REFERENCE_SHARE = 0.04
 LEAST_REFERENCE_S = 1.0
+REMAKING_S = 1200.0
 
 
 class Workshop:
@@ -69,6 +70,10 @@ class Workshop:
         self._journal.add(trial, made.plain(), self._spent())
         return made
 
+    def remade(self, artefact: Artefact) -> Made:
+        """Return what came of an artefact that was made before; it is made again where a run that ended removed it."""
+        return self.make(artefact, REMAKING_S)
+
     def _make(self, artefact: Artefact, timeout_s: float) -> Made:
         if timeout_s <= 0:
             raise TimeoutError
@@ -94,16 +99,18 @@ class Workshop:
             return Made(took_s=time.monotonic() - begun, reason=error.message, hint=error.hint or "")
         return Made(_size(folder), time.monotonic() - begun)
 
+    def known(self, variant: Variant) -> Examined | None:
+        """Return what came of a variant that was examined before; its artefact need not be there any more."""
+        trial = _examining(variant)
+        return Examined.of(variant, self._journal.result(trial)) if trial in self._journal else None
+
     def examine(self, variant: Variant, seconds: float, timeout_s: float) -> Examined:
-        """Return what came of examining a variant whose artefact is there, now or before.
+        """Return what comes of examining a variant whose artefact is there.
 
         Raises ``TimeoutError`` where not even its accuracy is known by then, which is not noted.
         """
-        trial = f"examine {variant.name}"
-        if trial in self._journal:
-            return Examined.of(variant, self._journal.result(trial))
         found = self._examine(variant, seconds, timeout_s)
-        self._journal.add(trial, found.plain(), self._spent())
+        self._journal.add(_examining(variant), found.plain(), self._spent())
         return found
 
     def _examine(self, variant: Variant, seconds: float, timeout_s: float) -> Examined:
@@ -162,6 +169,10 @@ class _Told:
             self.objection = message["objection"]
         if "lap" in message:
             self.laps.setdefault(Layout(*message["layout"]), []).append(Lap(*message["lap"]))
+
+
+def _examining(variant: Variant) -> str:
+    return f"examine {variant.name}"
 
 
 def _size(folder: Path) -> int:

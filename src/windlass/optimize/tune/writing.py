@@ -6,14 +6,9 @@ from dataclasses import replace
 from windlass.optimize.tune.outcome import Outcome
 from windlass.optimize.tune.search.journal import Journal
 from windlass.optimize.tune.space.configuration import text
-from windlass.optimize.tune.survey import LONGEST_LOOP_S
 from windlass.optimize.tune.workshop import Workshop
 from windlass.repository.layout import CONFIG_FILE
 from windlass.repository.staging import new_version
-
-_TRIAL = "written"
-# An artefact that was thrown away after an earlier run is made again.
-_MAKE_S = 60 * LONGEST_LOOP_S
 
 
 def written(outcome: Outcome, journal: Journal) -> Outcome:
@@ -24,21 +19,24 @@ def written(outcome: Outcome, journal: Journal) -> Outcome:
     if not outcome.changed or outcome.winner is None:
         return outcome
     entry = outcome.study.entry
-    if _TRIAL in journal and journal.result(_TRIAL) in entry.versions:
-        return replace(outcome, written=journal.result(_TRIAL))
+    trial = f"write {outcome.winner.name}"
+    if trial in journal and journal.result(trial) in entry.versions:
+        return replace(outcome, written=journal.result(trial))
     workshop = Workshop(outcome.study, journal, lambda: outcome.spent_s)
     artefact = outcome.winner.variant.artefact
-    workshop.make(artefact, _MAKE_S)
+    workshop.remade(artefact)
     with new_version(entry) as staged:
         for path in workshop.folder(artefact).iterdir():
             copy = shutil.copytree if path.is_dir() else shutil.copy2
             copy(path, staged.folder / path.name)
         (staged.folder / CONFIG_FILE).write_text(text(outcome.config), encoding="utf-8")
-    journal.add(_TRIAL, staged.version, outcome.spent_s)
+    journal.add(trial, staged.version, outcome.spent_s)
     return replace(outcome, written=staged.version)
 
 
 def tidied(outcome: Outcome) -> None:
-    """Throw away the files that candidates were made of; the journal stays."""
-    shutil.rmtree(outcome.study.folder / "artefacts", ignore_errors=True)
+    """Throw away the files that candidates were made of; the journal and their configurations stay."""
+    for folder in (outcome.study.folder / "artefacts").iterdir():
+        if folder.is_dir():
+            shutil.rmtree(folder, ignore_errors=True)
     (outcome.study.folder / "answers.npz").unlink(missing_ok=True)
