@@ -2,7 +2,7 @@
 
 import pytest
 
-from windlass.backends.accelerators import providers, unknown
+from windlass.backends.accelerators import keeping, providers, unknown
 from windlass.config import parse_text
 
 TENSORRT = """optimization { execution_accelerators { gpu_execution_accelerator {
@@ -41,3 +41,14 @@ def test_an_accelerator_that_is_not_offered_is_named():
     other = 'optimization { execution_accelerators { cpu_execution_accelerator { name: "openvino" } } }'
     assert unknown(config(other)) == ["openvino"]
     assert unknown(config(TENSORRT)) == []
+
+
+def test_engines_of_tensorrt_are_kept_where_there_is_a_folder(tmp_path):
+    chosen = providers(config(TENSORRT.replace('value: "1" }', 'value: "0" }')), "GPU", 2)
+
+    (_, tensorrt), cuda = keeping(chosen, tmp_path)
+
+    assert tensorrt["trt_engine_cache_path"] == tensorrt["trt_timing_cache_path"] == str(tmp_path)
+    assert tensorrt["trt_engine_cache_enable"] == "0"
+    assert cuda == chosen[1]
+    assert keeping(chosen, None) == chosen

@@ -1,6 +1,7 @@
 """What ONNX Runtime is asked to execute on, from a model's execution accelerators. A function of values."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from windlass.config import ModelConfig
@@ -8,6 +9,7 @@ from windlass.config import ModelConfig
 Provider = tuple[str, dict[str, Any]]
 
 TENSORRT = "tensorrt"
+PROVIDER = "TensorrtExecutionProvider"
 # What TensorRT's provider calls parameters that have other names in configurations; its own names go as they are.
 _OPTIONS = {
     "max_workspace_size_bytes": "trt_max_workspace_size",
@@ -29,8 +31,22 @@ def providers(config: ModelConfig, kind: str, device: int) -> list[Provider]:
     cuda: Provider = ("CUDAExecutionProvider", {"device_id": device})
     for accelerator in config.optimization.execution_accelerators.gpu_execution_accelerator:
         if accelerator.name == TENSORRT:
-            return [("TensorrtExecutionProvider", {"device_id": device, **_tensorrt(accelerator.parameters)}), cuda]
+            return [(PROVIDER, {"device_id": device, **_tensorrt(accelerator.parameters)}), cuda]
     return [cuda]
+
+
+def keeping(providers: list[Provider], folder: Path | None) -> list[Provider]:
+    """Return the same with TensorRT's engines, which take minutes to build, kept in a folder if there is one."""
+    if folder is None:
+        return providers
+    kept = {
+        "trt_engine_cache_enable": "1",
+        "trt_engine_cache_path": str(folder),
+        "trt_timing_cache_enable": "1",
+        "trt_timing_cache_path": str(folder),
+    }
+    # What a configuration says of keeping counts.
+    return [(name, kept | options if name == PROVIDER else options) for name, options in providers]
 
 
 def unknown(config: ModelConfig) -> list[str]:

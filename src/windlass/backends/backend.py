@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
+from windlass.backends.compiled import CompiledCache
 from windlass.backends.host import Host, Responder
 from windlass.config import ModelConfig
 from windlass.errors import BackendError, UnknownBackendError
@@ -100,6 +101,8 @@ class LoadContext:
     launch: "Callable[[str, str | None, Mapping[str, str]], Process] | None" = None
     # The cores that instances are kept to, by the name of their host policy.
     policies: Mapping[str, Collection[int]] = field(default_factory=dict)
+    # Where compiled models are kept between starts; nowhere by default.
+    compiled: CompiledCache | None = None
 
     def parameter(self, name: str, default: str = "") -> str:
         """Return a parameter of the configuration, else the server's setting for the backend."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from windlass.backends import cuda
 from windlass.backends.backend import LoadContext, Process
+from windlass.backends.compiled import name_of, processor
 from windlass.backends.cores import core_count
 from windlass.backends.placement import placements, policy_of
 from windlass.backends.threads import VARIABLES, Threads, fitting, set_for, set_outside, share
@@ -19,13 +20,16 @@ from windlass.config import ModelConfig, normalise
 # Starts a process, by the instance's name, the interpreter (without one, the server's) and more variables.
 Launch = Callable[[str, str | None, Mapping[str, str]], Process]
 
+_INDUCTOR = "TORCHINDUCTOR_CACHE_DIR"
+
 
 class IsolatedModel:
     """A model that was opened in a process of its own; the process becomes its first instance."""
 
     def __init__(self, context: LoadContext, launch: Launch, interpreter: str | None) -> None:
         self._context, self._launch, self._interpreter = context, launch, interpreter
-        self.threads, self._variables = _threads(context)
+        self.threads, variables = _threads(context)
+        self._variables = variables | _inductor(context)
         self._first: Process | None = launch(f"{context.model_name}_0_0", interpreter, self._variables)
         try:
             self.config = self._open(self._first)
@@ -93,6 +97,16 @@ def _threads(context: LoadContext) -> tuple[Threads, dict[str, str]]:
         # Libraries know better than to count cores: which of them are halves of one.
         return threads, {}
     return threads, dict.fromkeys(VARIABLES, str(threads.each))
+
+
+def _inductor(context: LoadContext) -> dict[str, str]:
+    """Return the variables that let PyTorch keep what a model's code compiles, if it does and nobody said where."""
+    sources = sorted(context.version_dir.glob("*.py"))
+    texts = [source.read_bytes() for source in sources]
+    if context.compiled is None or _INDUCTOR in os.environ or not any(b"compile" in text for text in texts):
+        return {}
+    folder = context.compiled.folder_for(name_of("inductor", texts, processor()))
+    return {} if folder is None else {_INDUCTOR: str(folder), "TRITON_CACHE_DIR": str(folder / "triton")}
 
 
 def _number(text: str) -> int:

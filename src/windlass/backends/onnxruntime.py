@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from windlass.backends import accelerators, cuda
 from windlass.backends.backend import LoadContext, missing
+from windlass.backends.compiled import digest_of, name_of
 from windlass.backends.cores import core_count
 from windlass.backends.placement import Placement, placements
 from windlass.backends.signature import Scalars, Signature, TensorSignature
@@ -113,17 +114,36 @@ class OnnxModel:
         chosen = accelerators.providers(self._context.config, kind, device)
         name = chosen[0][0]
         options = self._options(kind, device)
-        try:
-            # Without the fallback, which prints its errors and tries once more what already failed.
-            session = self._runtime.InferenceSession(str(self._file), options, providers=chosen, enable_fallback=0)
-        except Exception as error:  # the runtime raises types of its own, without a common root
-            raise self._context.failure(error) from error
+        session = self._keeping(options, chosen) if name == accelerators.PROVIDER else self._new(options, chosen)
         if name not in session.get_providers():
             raise self._context.failure(
                 f"ONNX Runtime could not start {name}",
                 hint="its log on stderr says why: most often CUDA or cuDNN is missing",
             )
         return session
+
+    def _new(self, options: Any, providers: list[accelerators.Provider]) -> Any:
+        try:
+            # Without the fallback, which prints its errors and tries once more what already failed.
+            return self._runtime.InferenceSession(str(self._file), options, providers=providers, enable_fallback=0)
+        except Exception as error:  # the runtime raises types of its own, without a common root
+            raise self._context.failure(error) from error
+
+    def _keeping(self, options: Any, providers: list[accelerators.Provider]) -> Any:
+        """Start TensorRT with the engines of earlier starts; those that it cannot read any more are built anew."""
+        kept, given = self._context.compiled, providers[0][1]
+        if kept is None:
+            return self._new(options, providers)
+        hardware, settings = cuda.device_name(int(given["device_id"])), sorted(given.items())
+        name = name_of("tensorrt", digest_of(self._context.version_dir), self._runtime.__version__, hardware, settings)
+        folder = kept.folder_for(name)
+        try:
+            return self._new(options, accelerators.keeping(providers, folder))
+        except BackendError as error:
+            if folder is None or not any(folder.iterdir()):
+                raise
+            kept.drop(name, error.message)
+        return self._new(options, accelerators.keeping(providers, kept.folder_for(name)))
 
     def _options(self, kind: str, device: int) -> Any:
         context, runtime = self._context, self._runtime

@@ -7,24 +7,32 @@ Computes in single precision unless ``INFERENCE_PRECISION_HINT`` says otherwise:
 bfloat16 on processors that have it, and change results without being asked.
 """
 
+import logging
 import os
 import threading
 from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import windlass
 from windlass.backends.backend import LoadContext, missing
+from windlass.backends.compiled import digest_of, name_of, processor
 from windlass.backends.cores import core_count
 from windlass.backends.placement import Placement, no_gpus, placements
 from windlass.backends.signature import Scalars, Signature, TensorSignature
 from windlass.backends.threads import Threads, set_for
-from windlass.config import ModelConfig, as_executed
+from windlass.config import ModelConfig, as_executed, normalise
 from windlass.errors import BackendError
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, Any]
+
+log = logging.getLogger("windlass")
+
+# Smaller models are compiled sooner than they are looked up.
+WORTH_KEEPING_BYTES = 1 << 20
 
 _TYPES = {
     "boolean": "TYPE_BOOL",
@@ -61,20 +69,22 @@ def open(context: LoadContext) -> "OpenvinoModel":
 
 
 class OpenvinoModel:
-    """A model as OpenVINO read it, not yet compiled."""
+    """A model as OpenVINO read it, or as it was compiled at an earlier start."""
 
     def __init__(self, context: LoadContext) -> None:
         self._context = context
         self._core = _core()
         self.threads: Threads | None = None
-        file = context.model_file("model.xml", "model.onnx")
-        try:
-            self._model = self._core.read_model(str(file))
-        except RuntimeError as error:
-            raise context.failure(_said(error)) from error
+        self._file = context.model_file("model.xml", "model.onnx")
+        places = placements(normalise(context.config, context.model_name), no_gpus)
+        self._properties = self._chosen(len(places))
+        self._kept = self._name()
+        # What was compiled before knows its inputs and outputs too: reading the file is spared.
+        self._compiled = self._taken()
+        ports = self._compiled or self._read()
         self._signature = Signature(
-            tuple(self._tensor(port) for port in self._model.inputs),
-            tuple(self._tensor(port) for port in self._model.outputs),
+            tuple(self._tensor(port) for port in ports.inputs),
+            tuple(self._tensor(port) for port in ports.outputs),
         )
         default = context.whole_number("default-max-batch-size", 4)
         self.config = self._signature.complete(context.config, default)
@@ -82,6 +92,21 @@ class OpenvinoModel:
     def instances(self, config: ModelConfig) -> list["OpenvinoInstance"]:
         """Compile once for all instances; each gets a request and a stream of its own."""
         places = placements(config, no_gpus)
+        compiled = self._compiled or self._compile()
+        self.threads = self._threads(compiled, len(places))
+        outputs = {port.get_any_name(): port for port in compiled.outputs}
+        wanted = {output.name: outputs[output.name] for output in as_executed(config).output}
+        scalars = self._signature.scalars(config)
+        return [OpenvinoInstance(place, compiled.create_infer_request(), wanted, scalars) for place in places]
+
+    def _read(self) -> Any:
+        try:
+            self._model = self._core.read_model(str(self._file))
+        except RuntimeError as error:
+            raise self._context.failure(_said(error)) from error
+        return self._model
+
+    def _chosen(self, instances: int) -> dict[str, str]:
         properties = {"INFERENCE_PRECISION_HINT": "f32"}
         if core_count() < (os.cpu_count() or 1):
             properties["INFERENCE_NUM_THREADS"] = str(core_count())
@@ -89,16 +114,45 @@ class OpenvinoModel:
             if value := self._context.parameter(name):
                 properties[name] = value
         if "PERFORMANCE_HINT" not in properties:
-            properties.setdefault("NUM_STREAMS", str(len(places)))
+            properties.setdefault("NUM_STREAMS", str(instances))
+        return properties
+
+    def _name(self) -> str:
+        """Return the name under which its compiled form is kept; none where it is not."""
+        size = sum(path.stat().st_size for path in self._file.parent.iterdir() if path.is_file())
+        # A model that names a `CACHE_DIR` leaves the keeping to OpenVINO.
+        if self._context.compiled is None or "CACHE_DIR" in self._properties or size < WORTH_KEEPING_BYTES:
+            return ""
+        import openvino
+
+        versions, files = (openvino.__version__, windlass.__version__), digest_of(self._context.version_dir)
+        return name_of("openvino", self._file.name, files, versions, processor(), sorted(self._properties.items()))
+
+    def _taken(self) -> Any:
+        """Return what was compiled at an earlier start; nothing where there is none that can be used."""
+        kept = self._context.compiled
+        if not self._kept or kept is None or (found := kept.read(self._kept)) is None:
+            return None
         try:
-            compiled = self._core.compile_model(self._model, "CPU", properties)
+            compiled = self._core.import_model(found, "CPU", self._properties)
         except RuntimeError as error:
-            raise self._context.failure(_said(error)) from error
-        self.threads = self._threads(compiled, len(places))
-        outputs = {port.get_any_name(): port for port in compiled.outputs}
-        wanted = {output.name: outputs[output.name] for output in as_executed(config).output}
-        scalars = self._signature.scalars(config)
-        return [OpenvinoInstance(place, compiled.create_infer_request(), wanted, scalars) for place in places]
+            kept.drop(self._kept, _said(error))
+            return None
+        log.info("model `%s`: was compiled before, and is taken from `%s`", self._context.model_name, kept.folder)
+        return compiled
+
+    def _compile(self) -> Any:
+        context = self._context
+        try:
+            compiled = self._core.compile_model(self._model, "CPU", self._properties)
+        except RuntimeError as error:
+            raise context.failure(_said(error)) from error
+        if self._kept and context.compiled is not None:
+            try:
+                context.compiled.write(self._kept, compiled.export_model().getvalue())
+            except RuntimeError as error:
+                log.info("model `%s`: its compiled form cannot be kept: %s", context.model_name, _said(error))
+        return compiled
 
     def _threads(self, compiled: Any, instances: int) -> Threads:
         total = int(compiled.get_property("INFERENCE_NUM_THREADS"))

@@ -11,6 +11,7 @@ from pathlib import Path
 import windlass
 from windlass._plane import Plane, Version
 from windlass.backends import LoadContext, Process, find
+from windlass.backends.compiled import CompiledCache
 from windlass.backends.cores import kept_to
 from windlass.backends.threads import Threads
 from windlass.config import ModelConfig, config_json, normalise, validate
@@ -35,6 +36,7 @@ class LoadSettings:
     retries: int = 0
     drain_timeout_s: float = 30.0
     policies: Mapping[str, Collection[int]] = field(default_factory=dict)
+    compiled: CompiledCache | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,18 @@ class Opener:
         settings = {**self._settings.backends.get("", {}), **self._settings.backends.get(backend, {})}
         path, host = entry.versions[version], self._plane.host()
         policies = self._settings.policies
-        context = LoadContext(entry.name, version, entry.path, path, written, settings, host, self._launch, policies)
+        context = LoadContext(
+            entry.name,
+            version,
+            entry.path,
+            path,
+            written,
+            settings,
+            host,
+            self._launch,
+            policies,
+            self._settings.compiled,
+        )
         # Frameworks start threads of their own, which stay where the thread was that started them.
         with kept_to(shared_cores(normalise(written, entry.name), policies)):
             model = find(backend).open(context)

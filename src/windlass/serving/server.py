@@ -10,6 +10,7 @@ from typing import Self
 
 import windlass
 from windlass._plane import Plane
+from windlass.backends.compiled import DEFAULT_BYTES, CompiledCache
 from windlass.errors import RepositoryError, ServerError
 from windlass.repository import ModelEntry, Reading, Snapshot, scan
 from windlass.serving.control import Control
@@ -59,6 +60,9 @@ class ServerSettings:
     of its own is at ``host``. A network thread looks for more to do for ``busy_poll_us`` before it sleeps, where that
     saves waking it up.
 
+    What engines compile is kept in the folder ``compiled_cache`` between starts, ``compiled_cache_bytes`` of it at
+    most; without one every start compiles anew.
+
     ``host_policies``, ``trace_config``, ``metrics_config``, ``http_restricted_api`` and ``grpc_restricted_protocol``
     hold texts as the command line takes them: ``"level=TIMESTAMPS"``, ``"health,metadata:key=value"``.
     """
@@ -93,6 +97,8 @@ class ServerSettings:
     server_id: str = "windlass"
     backend_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     host_policies: tuple[str, ...] = ()
+    compiled_cache: str | Path | None = None
+    compiled_cache_bytes: int = DEFAULT_BYTES
     trace_config: tuple[str, ...] = ()
     http_header_forward_pattern: str = ""
     grpc_header_forward_pattern: str = ""
@@ -212,6 +218,9 @@ class Server:
             settings.load_retries,
             settings.exit_timeout_s,
             self._policies,
+            CompiledCache(Path(settings.compiled_cache), settings.compiled_cache_bytes)
+            if settings.compiled_cache
+            else None,
         )
 
     def _look(self) -> Snapshot:

@@ -1,5 +1,10 @@
 """Settings for what runs models."""
 
+import os
+from pathlib import Path
+
+import click
+
 from windlass.cli.options.option import Section, Settings, Values, option
 from windlass.errors import UsageError
 
@@ -9,6 +14,19 @@ OPTIONS = (
         multiple=True,
         metavar="[BACKEND,]KEY=VALUE",
         help="A setting for a backend, or for all; repeatable.",
+    ),
+    option(
+        "--compiled-cache",
+        metavar="DIR|off",
+        show_default="windlass/compiled in the user's cache folder",
+        help="Where compiled models are kept, so that the next start is quick; with `off` nowhere.",
+    ),
+    option(
+        "--compiled-cache-size",
+        type=click.IntRange(min=1),
+        default=4 << 30,
+        metavar="BYTES",
+        help="How large that folder may become. What was not used for longest leaves it.",
     ),
     option(
         "--host-policy",
@@ -29,7 +47,20 @@ def settings(values: Values) -> Settings:
         if not equals:
             raise UsageError(f"--backend-config `{text}`: expected [BACKEND,]KEY=VALUE")
         by_backend.setdefault(backend if comma else "", {})[key] = value
-    return {"backend_settings": by_backend, "host_policies": tuple(values["host_policy"])}
+    return {
+        "backend_settings": by_backend,
+        "host_policies": tuple(values["host_policy"]),
+        "compiled_cache": _folder(values["compiled_cache"]),
+        "compiled_cache_bytes": values["compiled_cache_size"],
+    }
+
+
+def _folder(given: str | None) -> Path | None:
+    if given == "off":
+        return None
+    from windlass.backends.compiled import default_folder
+
+    return Path(given) if given else default_folder(os.environ)
 
 
 SECTION = Section("Backends", OPTIONS, settings)

@@ -1,0 +1,180 @@
+"""Compiled models kept between starts: a folder of this user, of bounded size, that several processes may use.
+
+A file is one compiled model, behind a line that tells whether it is whole; a folder belongs to an engine that keeps
+files by itself. Names begin with the engine and end with a digest of all that the compiled model depends on: the
+model's files, the engine's version, the hardware, and how it was compiled. What was not used for longest leaves first.
+"""
+
+import fcntl
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+log = logging.getLogger("windlass")
+
+DEFAULT_BYTES = 4 << 30
+_MAGIC = b"windlass compiled 1 "
+_HEAD = len(_MAGIC) + 9
+_LOCK = ".lock"
+
+
+class CompiledCache:
+    """A folder of compiled models. What goes wrong in it is a line in the log: models are compiled as without it."""
+
+    def __init__(self, folder: Path, limit_bytes: int = DEFAULT_BYTES) -> None:
+        self.folder = folder
+        self._limit_bytes = limit_bytes
+        self._usable = self._open()
+
+    def _open(self) -> bool:
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            about = self.folder.stat()
+            if about.st_uid != os.geteuid():
+                log.warning("compiled models are not kept: `%s` belongs to somebody else", self.folder)
+                return False
+            # Engines trust what they load: nobody else may write here.
+            self.folder.chmod(0o700)
+            self._shrink(keep="")
+        except OSError as error:
+            log.warning("compiled models are not kept in `%s`: %s", self.folder, error.strerror)
+            return False
+        return True
+
+    def read(self, name: str) -> bytes | None:
+        """Return a compiled model; ``None`` where there is none, or none that can be trusted."""
+        path = self.folder / name
+        if not self._usable or not path.is_file():
+            return None
+        try:
+            if path.stat().st_uid != os.geteuid():
+                log.warning("compiled model `%s` belongs to somebody else: it is not used", path)
+                return None
+            data = path.read_bytes()
+            os.utime(path)
+        except OSError as error:
+            log.warning("compiled model `%s` cannot be read: %s", path, error.strerror)
+            return None
+        if data[:_HEAD] != _head(data[_HEAD:]):
+            self.drop(name, "it is not what was written")
+            return None
+        return data[_HEAD:]
+
+    def write(self, name: str, data: bytes) -> None:
+        """Keep a compiled model: others see all of it or nothing."""
+        if not self._usable or len(data) > self._limit_bytes:
+            return
+        try:
+            with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".writing-", delete=False) as file:
+                written = Path(file.name)
+                try:
+                    file.write(_head(data))
+                    file.write(data)
+                    file.flush()
+                    written.replace(self.folder / name)
+                except BaseException:
+                    written.unlink(missing_ok=True)
+                    raise
+            self._shrink(keep=name)
+        except OSError as error:
+            log.warning("compiled model `%s` is not kept: %s", self.folder / name, error.strerror)
+
+    def folder_for(self, name: str) -> Path | None:
+        """Return the folder of an engine that keeps files by itself; ``None`` where it has to do without."""
+        path = self.folder / name
+        if not self._usable:
+            return None
+        try:
+            path.mkdir(mode=0o700, exist_ok=True)
+            os.utime(path)
+        except OSError as error:
+            log.warning("compiled models are not kept in `%s`: %s", path, error.strerror)
+            return None
+        return path
+
+    def drop(self, name: str, reason: str) -> None:
+        """Forget a compiled model that is no good; it is compiled again."""
+        log.warning("compiled model `%s` is ignored, and made anew: %s", self.folder / name, reason)
+        _remove(self.folder / name)
+
+    def _shrink(self, keep: str) -> None:
+        """Let those go that were not used for longest, until the rest is within bounds."""
+        with self._locked():
+            entries = [(path.stat().st_mtime_ns, _size(path), path) for path in self._entries()]
+            total = sum(size for _, size, _ in entries)
+            for _, size, path in sorted(entries):
+                if total <= self._limit_bytes:
+                    break
+                if path.name != keep:
+                    _remove(path)
+                    total -= size
+                    log.info("compiled model `%s` left, to make room", path)
+
+    def _entries(self) -> list[Path]:
+        return [path for path in self.folder.iterdir() if not path.name.startswith(".")]
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with (self.folder / _LOCK).open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def default_folder(environment: Mapping[str, str]) -> Path:
+    """Return where compiled models are kept unless somebody says otherwise: in the user's folder of caches."""
+    home = environment.get("XDG_CACHE_HOME") or Path(environment.get("HOME", "/root")) / ".cache"
+    return Path(home) / "windlass" / "compiled"
+
+
+def digest_of(folder: Path) -> str:
+    """Return the digest of the files of a version, but for its configuration."""
+    found = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name != "config.pbtxt":
+            with path.open("rb") as file:
+                own = hashlib.file_digest(file, "blake2b").hexdigest()
+            found.update(f"{path.relative_to(folder)} {own}\n".encode())
+    return found.hexdigest()
+
+
+def processor(text: str | None = None) -> str:
+    """Return the kind of this machine's processor, of which machine code is made: its name and what it can do."""
+    try:
+        told = Path("/proc/cpuinfo").read_text(errors="replace") if text is None else text
+    except OSError:
+        told = ""
+    first = told.strip().split("\n\n")[0].splitlines()
+    return "\n".join(line for line in first if line.startswith(("model name", "flags", "Features", "CPU part")))
+
+
+def name_of(engine: str, *depends: object) -> str:
+    """Return the name of a compiled model, by all that it depends on."""
+    return f"{engine}-{hashlib.sha256(repr(depends).encode()).hexdigest()[:32]}"
+
+
+def _head(data: bytes) -> bytes:
+    # Against disks that were full and files that were cut; that nobody else writes here is the folder's affair.
+    return _MAGIC + f"{zlib.crc32(data):08x}\n".encode()
+
+
+def _size(path: Path) -> int:
+    if path.is_dir():
+        return sum(_size(below) for below in path.iterdir())
+    try:
+        return path.stat().st_size
+    except OSError:
+        # Somebody else has taken it away meanwhile.
+        return 0
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
