@@ -68,7 +68,9 @@ def compared(model: Path, predict: Callable[[Array], Array], features: int, wher
     rows = np.random.default_rng(0).standard_normal((_ROWS, features)).astype(np.float32)
     outputs = _session(model).run(None, {"features": rows})
     wanted = np.asarray(predict(rows))
-    made = next((np.asarray(one) for one in reversed(outputs) if np.size(one) == wanted.size), np.asarray(outputs[0]))
+    # Of two outputs the first is the class, and the second says how likely each one is.
+    told = np.asarray(outputs[-1] if wanted.dtype.kind == "f" else outputs[0])
+    made = told if told.size == wanted.size else np.asarray(outputs[0])
     alike = _alike(made.reshape(wanted.shape) if made.size == wanted.size else made, wanted)
     if alike < 0.95:
         raise UsageError(

@@ -3,6 +3,7 @@
 The latter two are programs: to load them is to run whatever is in them, and so it takes a person's word.
 """
 
+import contextlib
 import pickle
 import pickletools
 import warnings
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from windlass.backends.backend import missing
+from windlass.config import ModelConfig
 from windlass.config.datatypes import BY_CONFIG
 from windlass.errors import UsageError
 from windlass.formats.found import Written
@@ -82,8 +84,6 @@ class Sklearn:
                 found=f"{type(model).__name__}",
                 hint="add `--input text:STRING[-1,1]`, or one `--input` for each of its columns",
             )
-        from windlass.config import ModelConfig
-
         types = _library("skl2onnx.common.data_types")
         named = {
             "FP32": "FloatTensorType",
@@ -104,12 +104,17 @@ class Sklearn:
         return Written(ModelConfig(backend="onnxruntime"), ("converted to ONNX",))
 
     def _converted(self, model: Any, kinds: list[tuple[str, Any]]) -> Any:
+        convert = _library("skl2onnx").to_onnx
         _register_trees()
-        options = {id(model): {"zipmap": False}} if hasattr(model, "predict_proba") else None
+        # Arrays and no dictionaries; converters of models that have no such choice say that they do not know it.
+        plain = {id(model): {"zipmap": False}} if import_module("sklearn.base").is_classifier(model) else None
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return _library("skl2onnx").to_onnx(model, initial_types=kinds, options=options)
+                try:
+                    return convert(model, initial_types=kinds, options=plain)
+                except NameError:
+                    return convert(model, initial_types=kinds)
         except Exception as error:  # converters raise what they like
             said = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise UsageError(
@@ -173,23 +178,24 @@ def _named(path: Path) -> list[str]:
 
 def _register_trees() -> None:
     """Let the converter know the models of XGBoost and LightGBM, where these are installed."""
-    try:
-        skl2onnx, shapes = _library("skl2onnx"), import_module("skl2onnx.common.shape_calculator")
-        classes = shapes.calculate_linear_classifier_output_shapes
-        numbers = shapes.calculate_linear_regressor_output_shapes
-        for name, owner, short in (("xgboost", "XGB", "XGBoost"), ("lightgbm", "LGBM", "LightGbm")):
-            library = import_module(name)
-            convert = getattr(
-                import_module(f"onnxmltools.convert.{name}.operator_converters.{short}"), f"convert_{name}"
-            )
-            for kind, shape in (("Classifier", classes), ("Regressor", numbers)):
-                options = {"zipmap": [True, False, "columns"], "nocl": [True, False]} if kind == "Classifier" else None
-                alias = f"Windlass{owner}{kind}"
-                skl2onnx.update_registered_converter(
-                    getattr(library, f"{owner}{kind}"), alias, shape, convert, options=options
-                )
-    except ImportError:
-        return
+    for name, owner, short in (("xgboost", "XGB", "XGBoost"), ("lightgbm", "LGBM", "LightGbm")):
+        with contextlib.suppress(ImportError):
+            _register(name, owner, f"onnxmltools.convert.{name}.operator_converters.{short}")
+
+
+def _register(name: str, owner: str, converters: str) -> None:
+    library, convert = import_module(name), getattr(import_module(converters), f"convert_{name}")
+    shapes = import_module("skl2onnx.common.shape_calculator")
+    of_classes, of_numbers = (
+        shapes.calculate_linear_classifier_output_shapes,
+        shapes.calculate_linear_regressor_output_shapes,
+    )
+    choices = {"zipmap": [True, False, "columns"], "nocl": [True, False]}
+    for kind, shape, options in (("Classifier", of_classes, choices), ("Regressor", of_numbers, None)):
+        model = getattr(library, f"{owner}{kind}")
+        _library("skl2onnx").update_registered_converter(
+            model, f"Windlass{owner}{kind}", shape, convert, options=options
+        )
 
 
 def _library(name: str) -> Any:
