@@ -35,26 +35,26 @@ def machine() -> dict[str, Any]:
     }
 
 
-def write(rows: list[dict[str, Any]], goals: list[dict[str, Any]], described: dict[str, Any]) -> Path:
-    """Write the three files; returns the table's path."""
+def write(rows: list[dict[str, Any]], goals: list[dict[str, Any]], described: dict[str, Any], part: str) -> Path:
+    """Write the files, under a name of their own where only part was measured; returns the table's path."""
     RESULTS.mkdir(exist_ok=True)
-    name = f"{described['date']}-{described['cores']}-cores"
+    name = "-".join(filter(None, [described["date"], f"{described['cores']}-cores", part]))
     (RESULTS / f"{name}.json").write_text(
         json.dumps({"machine": described, "goals": goals, "rows": rows}, indent=1) + "\n"
     )
     table = RESULTS / f"{name}.md"
-    table.write_text(text(rows, goals, described, name))
-    _plot(rows, RESULTS / f"{name}.png")
+    only = part and f" BENCH='--only {part.replace('-', ',')}'"
+    table.write_text(text(rows, goals, described, only) + _plot(rows, RESULTS / f"{name}.png"))
     return table
 
 
-def text(rows: list[dict[str, Any]], goals: list[dict[str, Any]], described: dict[str, Any], name: str) -> str:
+def text(rows: list[dict[str, Any]], goals: list[dict[str, Any]], described: dict[str, Any], only: str) -> str:
     """Return everything as Markdown."""
     parts = [
         f"# Benchmark of {described['date']}\n",
         ", ".join(f"{key} {value}" for key, value in described.items()) + "\n",
     ]
-    parts.append("Figures of one run; only ratios mean anything elsewhere. Repeat it with `make bench`.\n")
+    parts.append(f"Figures of one run; only ratios mean anything elsewhere. Repeat it with `make bench{only}`.\n")
     marks = [{**goal, "reached": "yes" if goal["reached"] else "**no**"} for goal in goals]
     parts += ["## Goals\n", _table(marks)]
     for section in dict.fromkeys(row["section"] for row in rows):
@@ -62,7 +62,7 @@ def text(rows: list[dict[str, Any]], goals: list[dict[str, Any]], described: dic
             {key: value for key, value in row.items() if key != "section"} for row in rows if row["section"] == section
         ]
         parts += [f"## {section}\n", _table(of_section)]
-    return "\n".join([*parts, f"![requests per second]({name}.png)\n"])
+    return "\n".join(parts)
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
@@ -82,15 +82,16 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def _plot(rows: list[dict[str, Any]], file: Path) -> None:
+def _plot(rows: list[dict[str, Any]], file: Path) -> str:
+    """Write the plot, if there is something to plot; returns how the table shows it."""
+    sections = [section for section in ("rest", "grpc") if any(row["section"] == section for row in rows)]
+    if not sections:
+        return ""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    sections = [section for section in ("rest", "grpc") if any(row["section"] == section for row in rows)]
-    if not sections:
-        return
     figure, axes = pyplot.subplots(1, len(sections), figsize=(6 * len(sections), 4.5), squeeze=False)
     for axis, section in zip(axes[0], sections, strict=True):
         chosen = [row for row in rows if row["section"] == section and row["connections"] == 64]
@@ -104,3 +105,4 @@ def _plot(rows: list[dict[str, Any]], file: Path) -> None:
         axis.margins(x=0.18)
     figure.tight_layout()
     figure.savefig(file, dpi=110)
+    return f"\n![requests per second]({file.name})\n"

@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from benchmarks import features, generator, image, optimize, real, report, startup, tiny
+from benchmarks import accuracy, features, generator, image, optimize, real, report, startup, tiny
 
-SECTIONS = ("rest", "grpc", "features", "image", "start", "real", "optimize", "generator")
+SECTIONS = ("rest", "grpc", "features", "image", "start", "real", "accuracy", "optimize", "generator")
 PEERS = (
     "windlass",
     "windlass-in-process",
@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured; medians count")
     options = parser.parse_args()
     wanted, names = options.only.split(","), options.peers.split(",")
+    part = "" if set(wanted) >= set(SECTIONS) else options.only.replace(",", "-")
     described = report.machine()
     measures = {
         "rest": lambda: tiny.rest(names, options.seconds, options.rounds),
@@ -40,6 +41,7 @@ def main() -> None:
         # One batch takes up to half a second: what is measured has to be longer.
         "real": lambda: real.measure(2 * options.seconds, options.rounds),
         "start": startup.measure,
+        "accuracy": accuracy.measure,
         "optimize": lambda: optimize.measure(options.seconds, options.rounds),
         "generator": lambda: generator.measure(options.seconds, options.rounds),
     }
@@ -49,9 +51,9 @@ def main() -> None:
             print(f"measuring {section}", file=sys.stderr, flush=True)
             rows += measures[section]()
             # Written after every section, so that a later one that fails takes nothing with it.
-            parts = (tiny, features, image, real, startup, optimize, generator)
+            parts = (tiny, features, image, real, startup, accuracy, optimize, generator)
             goals = [goal for part in parts for goal in part.goals(rows)]
-            table = report.write(rows, goals, described)
+            table = report.write(rows, goals, described, part)
     print(table.read_text())
 
 

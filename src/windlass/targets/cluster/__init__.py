@@ -1,0 +1,1 @@
+"""Through kubectl: a release runs on a Kubernetes cluster."""

@@ -1,0 +1,1 @@
+"""Through Docker: images are built, and a release runs as containers of one machine."""
