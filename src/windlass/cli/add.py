@@ -9,6 +9,7 @@ import click
 
 from windlass.cli import output
 from windlass.cli.given import given_options
+from windlass.cli.model import apply_option, data_option, repository_option
 
 if TYPE_CHECKING:
     from windlass.formats.add import Added
@@ -17,17 +18,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("file")
 @click.option("--name", help="The model's name.  [default: from the file's]")
-@click.option(
-    "--repository",
-    type=click.Path(path_type=Path),
-    default=Path("models"),
-    show_default=True,
-    help="The folder of models; made where there is none.",
-)
+@repository_option("The folder of models; made where there is none.")
 @given_options
-@click.option(
-    "--data", type=click.Path(path_type=Path, exists=True), help="Run it with these inputs.  [default: generated]"
-)
+@data_option("Run it with these inputs")
 @click.option("--run/--no-run", default=True, show_default=True, help="Run it before it is added.")
 @click.option(
     "--max-batch-size",
@@ -36,9 +29,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="How many requests may share a batch, where the model has one.",
 )
-@click.option("--apply", "apply_", is_flag=True, help="Serve the new version from now on, and no other.")
+@apply_option
 @click.option("--dry-run", is_flag=True, help="Do everything but keep it, and print the configuration.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@output.json_option
 def add(file: str, name: str | None, repository: Path, **options: Any) -> None:
     """Put a model into a repository: FILE becomes the first version of a model, or the next of one that is there.
 

@@ -10,6 +10,7 @@ import click
 
 from windlass.cli import output
 from windlass.cli.durations import Duration
+from windlass.cli.model import repository_option
 from windlass.errors import UsageError, WindlassError
 
 if TYPE_CHECKING:
@@ -30,15 +31,7 @@ class _Remembering(click.Command):
 
 @click.command(cls=_Remembering)
 @click.argument("what", nargs=-1, metavar="[MODEL|URL]...")
-@click.option(
-    "--repository",
-    "-r",
-    type=click.Path(path_type=Path),
-    default=Path("models"),
-    show_default=True,
-    metavar="FOLDER",
-    help="Where the models are that a server is started for.",
-)
+@repository_option("Where the models are that a server is started for.")
 @click.option(
     "--model", "shares", multiple=True, metavar="NAME=SHARE,...", help="Models, each with its share of the load."
 )
@@ -144,7 +137,7 @@ class _Remembering(click.Command):
     metavar="N",
     help="Threads of the load generator.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@output.json_option
 @click.option(
     "--report",
     type=click.Path(path_type=Path, dir_okay=False),

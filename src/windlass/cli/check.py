@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path), default=Path())
 @click.option("--load/--no-load", default=True, help="Also load every version, as serving would.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@output.json_option
 def check(path: Path, load: bool, as_json: bool) -> None:
     """Check a project (its file, or its folder) on every target, or a model repository.
 

@@ -1,12 +1,12 @@
 """``windlass compare``: two versions on the same inputs."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from windlass.cli import output
+from windlass.cli.model import data_option, repository_option
 from windlass.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,11 +20,7 @@ _GENERATED = 64
 @click.command()
 @click.argument("a")
 @click.argument("b")
-@click.option(
-    "--data",
-    type=click.Path(exists=True, path_type=Path),
-    help="Samples: .npz, .npy, .jsonl, .txt, or a folder of images or .npy. Without it they are generated.",
-)
+@data_option("Ask both this")
 @click.option(
     "--metric", default="", help="accuracy, cosine, lowest-cosine, max-abs, top1-agreement, or FILE.py:FUNCTION."
 )
@@ -49,15 +45,8 @@ _GENERATED = 64
 @click.option(
     "--worst", default=5, show_default=True, type=click.IntRange(min=0), help="Show so many samples of each output."
 )
-@click.option(
-    "--repository",
-    "-r",
-    default="models",
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="The folder that the models are in.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@repository_option()
+@output.json_option
 def compare(a: str, b: str, as_json: bool, **given: Any) -> None:
     """Ask two versions of a model, or two models, the same, and show how far their answers are apart.
 

@@ -16,7 +16,7 @@ _MODELS = Path("models")
 
 @click.command()
 @click.argument("repository", type=click.Path(path_type=Path), required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@output.json_option
 def doctor(repository: Path | None, as_json: bool) -> None:
     """Examine this machine: GPUs and frameworks, processor, limits, ports, disks, clock.
 

@@ -8,6 +8,7 @@ import click
 
 from windlass.cli import output
 from windlass.cli.interruption import interruptible
+from windlass.cli.model import apply_option, data_option, repository_option, tell_written
 
 if TYPE_CHECKING:
     from windlass.config import ModelConfig
@@ -21,13 +22,13 @@ _ROWS = 64
 @click.command()
 @click.argument("model")
 @click.option("--to", required=True, type=click.Choice(["onnx", "torchscript", "pt2", "openvino"]), help="The format.")
-@click.option("--repository", "-r", default=Path("models"), type=click.Path(path_type=Path), help="Where the model is.")
-@click.option("--data", type=click.Path(path_type=Path), help="Inputs to compare with; else they are generated.")
+@repository_option()
+@data_option("Compare their answers to this")
 @click.option("--tolerance", type=click.FloatRange(min=0), help="How far outputs may be away, of their largest value.")
 @click.option("--allow-constant", is_flag=True, help="Accept outputs that are the same whatever the model is asked.")
-@click.option("--apply", is_flag=True, help="Serve the new version from now on.")
+@apply_option
 @click.option("--dry-run", is_flag=True, help="Convert and compare, and write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@output.json_option
 def export(model: str, to: str, repository: Path, as_json: bool, **also: Any) -> None:
     """Make a new version of MODEL in another format. MODEL is NAME, NAME:VERSION or the path of a model's folder.
 
@@ -55,12 +56,11 @@ def export(model: str, to: str, repository: Path, as_json: bool, **also: Any) ->
         output.fail(error, output.BAD)
     except DifferenceError as error:
         output.fail(error, output.BAD)
-    if also["apply"] and keep:
+    if also["apply_"] and keep:
         switch(entry, exported.version)
     _show(exported, as_json)
     if keep:
-        served = "is served from now on" if also["apply"] else "is not served yet: `--apply` switches"
-        output.progress(f"wrote `{entry.path / str(exported.version)}`, which {served}")
+        tell_written(entry.path / str(exported.version), served=also["apply_"])
 
 
 def _wishes(also: dict[str, Any]) -> "Wishes":

@@ -19,7 +19,7 @@ from windlass.errors import UsageError
 @click.option("--output", "-o", "outputs", multiple=True, metavar="NAME", help="Ask for this output only; repeatable.")
 @click.option("--version", "-v", default="", help="Ask this version.")
 @click.option("--url", "-u", default="http://127.0.0.1:8000", show_default=True, help="The server's REST address.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@output.json_option
 def infer(model: str, given: tuple[str, ...], outputs: tuple[str, ...], version: str, url: str, as_json: bool) -> None:
     """Send one request to MODEL and print its outputs.
 

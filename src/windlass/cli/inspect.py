@@ -8,6 +8,7 @@ import click
 
 from windlass.cli import output
 from windlass.cli.given import given_options
+from windlass.cli.model import repository_option
 
 if TYPE_CHECKING:
     from windlass.backends.signature import TensorSignature
@@ -18,15 +19,9 @@ _MOST = 12
 
 @click.command()
 @click.argument("model")
-@click.option(
-    "--repository",
-    type=click.Path(path_type=Path),
-    default=Path("models"),
-    show_default=True,
-    help="Where models are that are named, and not a path.",
-)
+@repository_option()
 @given_options
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@output.json_option
 def inspect(model: str, repository: Path, given: "Given", as_json: bool) -> None:
     """Tell what MODEL is: its inputs and outputs, operators, parameters, size, precision, and what could serve it.
 

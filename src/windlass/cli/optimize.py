@@ -8,6 +8,7 @@ import click
 
 from windlass.cli import output
 from windlass.cli.durations import Duration
+from windlass.cli.model import apply_option, data_option, repository_option, tell_written
 from windlass.cli.shares import Share
 from windlass.cli.sizes import Size
 
@@ -17,15 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("model")
-@click.option(
-    "--repository",
-    "-r",
-    type=click.Path(path_type=Path),
-    default=Path("models"),
-    show_default=True,
-    metavar="FOLDER",
-    help="Where the model is.",
-)
+@repository_option()
 @click.option("--latency-p99", type=Duration(), metavar="TIME", help="99 of 100 answers within this, such as 50ms.")
 @click.option("--memory", type=Size(), metavar="SIZE", help="The server may take this much, such as 2GiB.")
 @click.option(
@@ -40,23 +33,18 @@ if TYPE_CHECKING:
     metavar="PERCENT",
     help="So many points of accuracy may be lost on labelled data.  [default where there are labels: 0.5%]",
 )
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    help="Inputs: .npz, .npy, .jsonl, text, or a folder of images or arrays; else they are made from the signature.",
-)
+@data_option("Measure with these inputs")
 @click.option(
     "--budget", type=Duration(), default="10m", show_default=True, metavar="TIME", help="How long it may take."
 )
 @click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Of the order, and of made inputs.")
-@click.option("--apply", "apply_", is_flag=True, help="Serve the new version from now on.")
+@apply_option
 @click.option("--afresh", is_flag=True, help="Forget what an earlier run has measured.")
 @click.option("--work", type=click.Path(path_type=Path), metavar="FOLDER", help="Where to work; else in the cache.")
 @click.option(
     "--report", type=click.Path(path_type=Path), metavar="FOLDER", help="Where to write the report; else there."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@output.json_option
 def optimize(model: str, repository: Path, apply_: bool, report: Path | None, as_json: bool, **values: Any) -> None:
     """Find the quickest way to serve MODEL that is true enough, and write it beside the version there is.
 
@@ -82,8 +70,7 @@ def optimize(model: str, repository: Path, apply_: bool, report: Path | None, as
         switch(outcome.study.entry, outcome.written)
     _show(outcome, as_json=as_json)
     if outcome.written is not None:
-        served = "is served from now on" if apply_ else "is not served yet: `--apply` switches"
-        output.progress(f"wrote `{outcome.study.entry.path / str(outcome.written)}`, which {served}")
+        tell_written(outcome.study.entry.path / str(outcome.written), served=apply_)
     output.progress(f"report: {files[-1]}")
     sys.exit(output.BAD if outcome.winner is None else 0)
 

@@ -5,11 +5,15 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
+import click
+
 from windlass.errors import WindlassError
 
 # 0: fine. 1: what was asked about is bad. 2: it could not be done.
 BAD = 1
 FAILED = 2
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def result(text: str) -> None:

@@ -52,18 +52,20 @@ class Opened:
         return open_target(self.project, self.target, self.folder)
 
 
+file_option = click.option(
+    "-f",
+    "--file",
+    type=click.Path(path_type=Path),
+    default=Path("windlass.yaml"),
+    show_default=True,
+    help="The project file, or its folder.",
+)
+
+
 def project_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--file`` and ``--target``."""
     named = click.option("-t", "--target", metavar="NAME", help="One of the project's targets.  [default: the first]")
-    file = click.option(
-        "-f",
-        "--file",
-        type=click.Path(path_type=Path),
-        default=Path("windlass.yaml"),
-        show_default=True,
-        help="The project file, or its folder.",
-    )
-    return named(file(command))
+    return named(file_option(command))
 
 
 def opened(file: Path, target: str | None) -> Opened:

@@ -8,6 +8,7 @@ import click
 
 from windlass.cli import output
 from windlass.cli.interruption import interruptible
+from windlass.cli.model import apply_option, data_option, repository_option, tell_written
 
 if TYPE_CHECKING:
     from windlass.config import ModelConfig
@@ -18,16 +19,16 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("model")
 @click.option("--to", required=True, type=click.Choice(["fp16", "bf16", "int8-dynamic", "int8"]), help="The precision.")
-@click.option("--repository", "-r", default=Path("models"), type=click.Path(path_type=Path), help="Where the model is.")
+@repository_option()
 @click.option("--calibration", type=click.Path(path_type=Path), help="Real inputs, which int8 reads ranges off.")
-@click.option("--data", type=click.Path(path_type=Path), help="Inputs to compare with; else others of --calibration.")
+@data_option("Compare their answers to this", "others of --calibration, or generated")
 @click.option("--min-cosine", default="0.99", show_default=True, help="How near outputs have to be.")
 @click.option(
     "--accuracy-drop", default="1%", show_default=True, help="How much less often it may be right, given labels."
 )
 @click.option("--force", is_flag=True, help="Keep it however it answers.")
-@click.option("--apply", is_flag=True, help="Serve the new version from now on.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@apply_option
+@output.json_option
 def quantize(model: str, to: str, repository: Path, as_json: bool, **also: Any) -> None:
     """Make a new version of MODEL in fewer bits. MODEL is NAME, NAME:VERSION or the path of a model's folder.
 
@@ -53,13 +54,12 @@ def quantize(model: str, to: str, repository: Path, as_json: bool, **also: Any) 
     except Unusable as error:
         _show(error.quantised, as_json)
         output.fail(error, output.BAD)
-    if also["apply"]:
+    if also["apply_"]:
         switch(entry, quantised.version)
     _show(quantised, as_json)
     for fault in quantised.faults:
         output.progress(f"warning: {fault}; kept all the same")
-    served = "is served from now on" if also["apply"] else "is not served yet: `--apply` switches"
-    output.progress(f"wrote `{entry.path / str(quantised.version)}`, which {served}")
+    tell_written(entry.path / str(quantised.version), served=also["apply_"])
 
 
 def _wishes(also: dict[str, Any]) -> "Wishes":

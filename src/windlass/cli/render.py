@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from windlass.cli import output
-from windlass.cli.project import opened
+from windlass.cli.project import file_option, opened
 from windlass.errors import UsageError
 
 # What is written beside what targets need.
@@ -21,14 +21,7 @@ PIPELINES = ("gitlab-ci", "github-actions", "argocd")
     type=click.Path(path_type=Path, file_okay=False),
     help="Where files are written; printed where left out.",
 )
-@click.option(
-    "-f",
-    "--file",
-    type=click.Path(path_type=Path),
-    default=Path("windlass.yaml"),
-    show_default=True,
-    help="The project file, or its folder.",
-)
+@file_option
 @click.option("-t", "--target", metavar="NAME", help="The target that a pipeline deploys to.  [default: the first]")
 @click.option("--force", is_flag=True, help="Write over files that differ.")
 def render(what: str | None, folder: Path | None, file: Path, target: str | None, force: bool) -> None:

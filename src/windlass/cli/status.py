@@ -12,7 +12,7 @@ from windlass.cli.project import opened, project_options
 
 @click.command()
 @project_options
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@output.json_option
 def status(file: Path, target: str | None, as_json: bool) -> None:
     """Show every replica on a target.
 

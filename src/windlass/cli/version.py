@@ -9,7 +9,7 @@ from windlass.cli import output
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@output.json_option
 def version(as_json: bool) -> None:
     """Print the version."""
     if as_json:
