@@ -2,8 +2,8 @@
 
 import pytest
 
-from windlass.targets.complaints import explain
-from windlass.targets.containers import finished, replica
+from windlass.targets.docker.complaints import explain
+from windlass.targets.docker.containers import finished, replica
 
 
 def told(status: str, *, policy: str = "unless-stopped", restarts: int = 0, memory: int = 0, **state: object) -> dict:

@@ -11,7 +11,7 @@ from windlass.config.project import Source
 from windlass.errors import TargetError
 from windlass.release import read_release
 from windlass.targets import open_target
-from windlass.targets.kubernetes import Cluster
+from windlass.targets.cluster.kubernetes import Cluster
 
 PROJECT = """\
 name: NAME

@@ -2,7 +2,7 @@
 
 import pytest
 
-from windlass.targets.pods import claims, condition, restarts
+from windlass.targets.cluster.pods import claims, condition, restarts
 
 UNBOUND = (
     "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims. "

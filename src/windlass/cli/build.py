@@ -14,7 +14,7 @@ from windlass.generate import images
 
 if TYPE_CHECKING:
     from windlass.release import Release
-    from windlass.targets.image import Builder, Built
+    from windlass.targets.docker.image import Builder, Built
 
 
 @click.command()
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--scan", is_flag=True, help="Look for known weaknesses with Trivy; any found is a failure.")
 @click.option("--sbom", is_flag=True, help="Write a bill of materials (CycloneDX) for each image into `sbom/`.")
 @click.option("--dry-run", is_flag=True, help="Print the name and the reference of each image, and build none.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@output.json_option
 def build(names: tuple[str, ...], file: Path, target: str | None, lock: bool, as_json: bool, **also: bool) -> None:
     """Build the images of services, or of all that have one; tell their sizes, layer by layer.
 
@@ -55,8 +55,8 @@ def prepared(project: Opened) -> "tuple[Release, Builder]":
     """Write what builds read; return the release, and who builds it."""
     from windlass.config.project import ComposeTarget
     from windlass.targets import STATE
-    from windlass.targets.docker import Docker
-    from windlass.targets.image import Builder
+    from windlass.targets.docker.engine import Docker
+    from windlass.targets.docker.image import Builder
 
     place = project.folder / STATE / project.target
     where = project.project.targets[project.target]

@@ -16,13 +16,13 @@ def open_target(project: Project, name: str, folder: Path) -> Running:
     target = project.targets[name]
     state = folder / STATE / name
     if isinstance(target, LocalTarget):
-        from windlass.targets.local import LocalProcesses
+        from windlass.targets.processes.local import LocalProcesses
 
         return LocalProcesses(state, folder)
     if isinstance(target, ComposeTarget):
-        from windlass.targets.compose import ComposeProject
+        from windlass.targets.docker.compose import ComposeProject
 
         return ComposeProject(project, name, state, folder)
-    from windlass.targets.kubernetes import Cluster
+    from windlass.targets.cluster.kubernetes import Cluster
 
     return Cluster(project, name, state, folder)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from windlass.targets.kubectl import Kubectl
+from windlass.targets.cluster.kubectl import Kubectl
 
 Object = dict[str, Any]
 

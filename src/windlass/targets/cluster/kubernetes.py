@@ -17,14 +17,14 @@ from windlass.generate.kubernetes.objects import PART_OF, bare
 from windlass.generate.kubernetes.server import Server
 from windlass.release import Release
 from windlass.targets import rendered
-from windlass.targets.inventory import Entry, Inventory, delete, entry
-from windlass.targets.kubectl import Kubectl, Object
-from windlass.targets.pods import condition, image, restarts
-from windlass.targets.rollout import Rollout, explained
+from windlass.targets.cluster.inventory import Entry, Inventory, delete, entry
+from windlass.targets.cluster.kubectl import Kubectl, Object
+from windlass.targets.cluster.pods import condition, image, restarts
+from windlass.targets.cluster.rollout import Rollout, explained
+from windlass.targets.cluster.workloads import KINDS, service_of, workloads
 from windlass.targets.secrets import secret
 from windlass.targets.shell import ProgramError
 from windlass.targets.target import Progress, Replica
-from windlass.targets.workloads import KINDS, service_of, workloads
 
 # What holds data, or other people's things too: it stays unless somebody asks for it to go.
 _KEPT = ("PersistentVolumeClaim", "Namespace")

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 
 from windlass.errors import TargetError
-from windlass.targets.kubectl import Kubectl, Object
-from windlass.targets.pods import Condition, claims
+from windlass.targets.cluster.kubectl import Kubectl, Object
+from windlass.targets.cluster.pods import Condition, claims
+from windlass.targets.cluster.workloads import Workload
 from windlass.targets.target import Progress
-from windlass.targets.workloads import Workload
 
 Fault = tuple[Workload, Object, Condition]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from windlass.generate.kubernetes.objects import COMPONENT, NAME
-from windlass.targets.pods import Condition, condition
+from windlass.targets.cluster.pods import Condition, condition
 
 Object = dict[str, Any]
 KINDS = "deployments.apps,statefulsets.apps,replicasets.apps,pods"

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from windlass.errors import TargetError
-from windlass.targets.docker import meaning
+from windlass.targets.docker.engine import meaning
 from windlass.targets.shell import SHOWN_LINES, ProgramError
 
 # What builds complain of, what it means, and what to do; beside what Docker itself complains of.

@@ -5,7 +5,7 @@ from pathlib import Path
 from windlass.errors import TargetError
 from windlass.generate.compose import models
 from windlass.release import Release
-from windlass.targets.docker import Docker
+from windlass.targets.docker.engine import Docker
 from windlass.targets.target import Progress
 
 _MARK = "carried"

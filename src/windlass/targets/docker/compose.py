@@ -15,12 +15,13 @@ from windlass.generate.compose import FILE, TARGET, built_images, project_name, 
 from windlass.generate.compose.remote import remote, secret_variable
 from windlass.generate.compose.servers import replicas
 from windlass.release import Release
-from windlass.targets import containers, rendered
-from windlass.targets.carried import carry_models, drop_older
-from windlass.targets.containers import Told
-from windlass.targets.docker import Docker, meaning, reach, secret_is_readable
-from windlass.targets.image import Builder
-from windlass.targets.outdated import outdated
+from windlass.targets import rendered
+from windlass.targets.docker import containers
+from windlass.targets.docker.carried import carry_models, drop_older
+from windlass.targets.docker.containers import Told
+from windlass.targets.docker.engine import Docker, meaning, reach, secret_is_readable
+from windlass.targets.docker.image import Builder
+from windlass.targets.docker.outdated import outdated
 from windlass.targets.secrets import secret
 from windlass.targets.shell import ProgramError
 from windlass.targets.target import Progress, Replica

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from windlass.targets.complaints import explain
+from windlass.targets.docker.complaints import explain
 from windlass.targets.target import Replica
 
 Told = dict[str, Any]

@@ -8,7 +8,7 @@ from typing import Any
 
 from windlass.errors import TargetError
 from windlass.targets import shell
-from windlass.targets.complaints import explain
+from windlass.targets.docker.complaints import explain
 from windlass.targets.shell import ProgramError
 
 

@@ -12,8 +12,8 @@ from windlass.generate.images import lock as locks
 from windlass.generate.sbom import Package, sbom
 from windlass.release import Release, lock
 from windlass.targets import shell
-from windlass.targets.buildkit import Heard
-from windlass.targets.docker import Docker
+from windlass.targets.docker.buildkit import Heard
+from windlass.targets.docker.engine import Docker
 from windlass.targets.revision import committed
 from windlass.targets.shell import ProgramError
 from windlass.targets.target import Progress

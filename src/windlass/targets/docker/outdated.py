@@ -8,9 +8,9 @@ from windlass.errors import TargetError
 from windlass.generate.compose import secret_readers
 from windlass.generate.compose.remote import remote
 from windlass.release import Release
-from windlass.targets import containers
-from windlass.targets.containers import Told
-from windlass.targets.docker import Docker
+from windlass.targets.docker import containers
+from windlass.targets.docker.containers import Told
+from windlass.targets.docker.engine import Docker
 from windlass.targets.secrets import secret
 
 _LOOK = "sha256sum /run/secrets/* 2>/dev/null || true"

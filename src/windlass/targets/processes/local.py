@@ -16,8 +16,8 @@ from windlass.generate import processes
 from windlass.generate.processes import Process
 from windlass.release import Release
 from windlass.targets import shell
+from windlass.targets.processes.supervisor import LOGS, SOCKET
 from windlass.targets.secrets import secret
-from windlass.targets.supervisor import LOGS, SOCKET
 from windlass.targets.target import Progress, Replica
 
 # Seconds a supervisor that was just started may take to listen.
@@ -171,7 +171,7 @@ class LocalProcesses:
         if self._reach() is not None:
             return
         progress("starting the supervisor")
-        shell.detach("windlass.targets.supervisor", str(self._folder), log=self._folder / "supervisor.log")
+        shell.detach("windlass.targets.processes.supervisor", str(self._folder), log=self._folder / "supervisor.log")
         until = time.monotonic() + _LISTENS_S
         while self._reach() is None:
             if time.monotonic() > until:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from windlass.targets.probe import Health, probe
-from windlass.targets.rotation import Rotation
+from windlass.targets.processes.probe import Health, probe
+from windlass.targets.processes.rotation import Rotation
 from windlass.targets.shell import dies_with_parent
 
 # Seconds until a process that ended is started again: twice as long every time, until it has been ready.

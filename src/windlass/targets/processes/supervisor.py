@@ -1,7 +1,7 @@
 """The program that supervises server processes: told over a socket what shall run, it makes that so and keeps it.
 
-``python -m windlass.targets.supervisor FOLDER``. A request is a line of JSON and so is its answer. Secrets reach it
-over the socket and stay in its memory.
+``python -m windlass.targets.processes.supervisor FOLDER``. A request is a line of JSON and so is its answer. Secrets
+reach it over the socket and stay in its memory.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from windlass.targets.rotation import Rotation
-from windlass.targets.supervised import Supervised
+from windlass.targets.processes.rotation import Rotation
+from windlass.targets.processes.supervised import Supervised
 
 SOCKET = "control.sock"
 LOCK = "supervisor.lock"
