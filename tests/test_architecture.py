@@ -30,7 +30,7 @@ ONLY = {
     "_plane": {"serving", "bench/load.py"},
     "torch": {"backends/pytorch.py", "demo/digits.py", "doctor/probe.py", "formats", "optimize"},
     "onnxruntime": {"backends/onnxruntime.py", "doctor/probe.py", "formats/tabular/rows.py", "optimize"},
-    "openvino": {"backends/openvino.py", "formats/openvino.py", "optimize"},
+    "openvino": {"backends/openvino.py"},
     "nncf": {"optimize/quantize/openvino.py"},
     "torchao": {"optimize/quantize/pytorch.py"},
     "click": {"cli"},

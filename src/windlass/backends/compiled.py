@@ -16,6 +16,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from windlass.repository.digest import digest
+from windlass.repository.layout import CONFIG_FILE
+
 log = logging.getLogger("windlass")
 
 DEFAULT_BYTES = 4 << 30
@@ -134,13 +137,7 @@ def default_folder(environment: Mapping[str, str]) -> Path:
 
 def digest_of(folder: Path) -> str:
     """Return the digest of the files of a version, but for its configuration."""
-    found = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name != "config.pbtxt":
-            with path.open("rb") as file:
-                own = hashlib.file_digest(file, "blake2b").hexdigest()
-            found.update(f"{path.relative_to(folder)} {own}\n".encode())
-    return found.hexdigest()
+    return digest(folder, without=CONFIG_FILE)
 
 
 def processor(text: str | None = None) -> str:

@@ -9,6 +9,7 @@ bfloat16 on processors that have it, and change results without being asked.
 
 import logging
 import os
+import sys
 import threading
 from collections.abc import Mapping
 from functools import cache
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 log = logging.getLogger("windlass")
+
+_TELEMETRY = "openvino_telemetry"
 
 # Smaller models are compiled sooner than they are looked up.
 WORTH_KEEPING_BYTES = 1 << 20
@@ -123,9 +126,7 @@ class OpenvinoModel:
         # A model that names a `CACHE_DIR` leaves the keeping to OpenVINO.
         if self._context.compiled is None or "CACHE_DIR" in self._properties or size < WORTH_KEEPING_BYTES:
             return ""
-        import openvino
-
-        versions, files = (openvino.__version__, windlass.__version__), digest_of(self._context.version_dir)
+        versions, files = (library().__version__, windlass.__version__), digest_of(self._context.version_dir)
         return name_of("openvino", self._file.name, files, versions, processor(), sorted(self._properties.items()))
 
     def _taken(self) -> Any:
@@ -249,8 +250,18 @@ def _said(error: RuntimeError) -> str:
 
 @cache
 def _core() -> Any:
+    return library().Core()
+
+
+@cache
+def library() -> Any:
+    """Return OpenVINO, which finds nothing to report with: unless told otherwise it tells its makers of conversions.
+
+    Raises ``BackendError`` where it is not installed.
+    """
+    sys.modules.setdefault(_TELEMETRY, None)  # type: ignore[arg-type]
     try:
         import openvino
     except ImportError:
         raise missing("openvino", "openvino") from None
-    return openvino.Core()
+    return openvino

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from windlass.backends.backend import missing
+from windlass.backends.openvino import library
 from windlass.backends.signature import TensorSignature
 from windlass.config import ModelConfig
 from windlass.errors import UsageError
@@ -127,8 +127,4 @@ def _elements(shape: Any) -> int:
 
 
 def _core() -> Any:
-    try:
-        import openvino
-    except ImportError:
-        raise missing("openvino", "openvino") from None
-    return openvino.Core()
+    return library().Core()

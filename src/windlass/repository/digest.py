@@ -4,10 +4,13 @@ import hashlib
 from pathlib import Path
 
 
-def digest(model: Path) -> str:
-    """Return ``sha256:…`` over the names and contents of a model's files, in the order of their names."""
+def digest(model: Path, *, without: str = "") -> str:
+    """Return ``sha256:…`` over the names and contents of a model's files, in the order of their names.
+
+    A file called ``without`` does not count.
+    """
     total = hashlib.sha256()
-    for path in files(model):
+    for path in (path for path in files(model) if path.name != without):
         with path.open("rb") as opened:
             content = hashlib.file_digest(opened, "sha256").hexdigest()
         total.update(f"{content}  {path.relative_to(model).as_posix()}\n".encode())

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from windlass.backends.backend import missing
+from windlass.backends.openvino import library
 from windlass.config import as_executed
 from windlass.config.datatypes import BY_NUMBER
 from windlass.errors import ConversionError
@@ -21,7 +21,7 @@ HINT = "serve it as it is, or export it to `onnx`"
 
 def from_pt2(original: Original, file: Path) -> None:
     """Write an exported program as IR: from its own graph, or else by way of TorchScript."""
-    openvino = _openvino()
+    openvino = library()
     with _conversion(original):
         program = read_program(original.file)
         refuse_shared_names(program.shapes, program.outputs, "OpenVINO")
@@ -34,7 +34,7 @@ def from_pt2(original: Original, file: Path) -> None:
 
 def from_torchscript(original: Original, file: Path) -> None:
     """Write TorchScript as IR: from its own graph, or else by way of an exported program."""
-    openvino = _openvino()
+    openvino = library()
     outputs = [output.name for output in as_executed(original.config).output]
     refuse_shared_names(original.example, outputs, "OpenVINO")
     with _conversion(original):
@@ -57,7 +57,7 @@ def _first(way: Callable[[], Any], other: Callable[[], Any]) -> Any:
 
 
 def _of_script(script: Any, inputs: Mapping[str, Sequence[int]], original: Original) -> Any:
-    openvino = _openvino()
+    openvino = library()
     types = {tensor.name: tensor.data_type for tensor in as_executed(original.config).input}
     declared = [(openvino.PartialShape(list(shape)), _type(types[name])) for name, shape in inputs.items()]
     return openvino.convert_model(script, input=declared)
@@ -65,7 +65,7 @@ def _of_script(script: Any, inputs: Mapping[str, Sequence[int]], original: Origi
 
 def from_onnx(original: Original, file: Path) -> None:
     """Write ONNX as IR; names are kept as they are."""
-    openvino = _openvino()
+    openvino = library()
     with _conversion(original):
         openvino.save_model(openvino.convert_model(str(original.file)), str(file), compress_to_fp16=False)
 
@@ -76,7 +76,7 @@ def _conversion(original: Original) -> Any:
 
 def _write(model: Any, inputs: Mapping[str, Sequence[int]], outputs: Sequence[str], file: Path) -> None:
     """Give inputs and outputs their names and sizes, and write the file."""
-    openvino = _openvino()
+    openvino = library()
     if len(model.inputs) != len(inputs):
         raise ConversionError(f"OpenVINO leaves {len(model.inputs)} of {len(inputs)} inputs: the others decide nothing")
     for port, name in zip(model.inputs, inputs, strict=True):
@@ -108,15 +108,7 @@ def _place(port: Any) -> tuple[str, int]:
 
 
 @cache
-def _openvino() -> Any:
-    try:
-        import openvino
-    except ImportError:
-        raise missing("openvino", "openvino") from None
-    return openvino
-
-
 def _type(number: int) -> Any:
-    types = _openvino().Type
+    types = library().Type
     wire = BY_NUMBER[number].wire
     return {"BOOL": types.boolean, "BF16": types.bf16}.get(wire) or types(BY_NUMBER[number].numpy)

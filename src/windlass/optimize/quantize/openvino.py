@@ -3,17 +3,16 @@
 NNCF tells its makers who uses it, unless it is kept from doing so; here it is.
 """
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from windlass.backends.backend import missing
+from windlass.backends.openvino import library
 from windlass.errors import ConversionError
 from windlass.optimize.quantize.given import Given, Made
 from windlass.optimize.quiet import conversion
 
 FILE = "model.xml"
-_TELEMETRY = "openvino_telemetry"
 # Attention and normalisation: their outliers are what NNCF's scheme for transformers is about.
 _ATTENTION = ({"ScaledDotProductAttention"}, {"MVN", "Softmax"})
 
@@ -21,7 +20,7 @@ _ATTENTION = ({"ScaledDotProductAttention"}, {"MVN", "Softmax"})
 def fp16(given: Given, folder: Path) -> Made:
     """Keep weights as halves; they are single again in memory, where the model computes as before."""
     with conversion(f"OpenVINO cannot hold `{given.source.text}` in halves", "serve it as it is"):
-        _openvino().save_model(_read(given), str(folder / FILE), compress_to_fp16=True)
+        library().save_model(_read(given), str(folder / FILE), compress_to_fp16=True)
     note = (
         "weights are halves on disk and single in memory: the parameter `INFERENCE_PRECISION_HINT: f16` computes "
         "in halves, on processors that do"
@@ -31,13 +30,13 @@ def fp16(given: Given, folder: Path) -> Made:
 
 def bf16(given: Given, folder: Path) -> Made:
     """Have OpenVINO compute in bfloat16: a setting, with the weights as they are."""
-    if "BF16" not in _openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if "BF16" not in library().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise ConversionError(
             "this processor does not compute in bfloat16, so it would only be slower",
             hint="choose `--to int8-dynamic` or `--to int8`, or do this where the model is served",
         )
     with conversion(f"OpenVINO cannot write `{given.source.text}`", "serve it as it is"):
-        _openvino().save_model(_read(given), str(folder / FILE), compress_to_fp16=False)
+        library().save_model(_read(given), str(folder / FILE), compress_to_fp16=False)
     return Made("OpenVINO, computing in bfloat16", FILE, {"INFERENCE_PRECISION_HINT": "bf16"})
 
 
@@ -71,7 +70,7 @@ def int8(given: Given, folder: Path) -> Made:
 
 
 def _read(given: Given) -> Any:
-    return _openvino().Core().read_model(str(given.file))
+    return library().Core().read_model(str(given.file))
 
 
 def _unquantised(given: Given) -> Any:
@@ -92,7 +91,7 @@ def _write(model: Any, given: Given, folder: Path) -> None:
             where=str(given.file),
             hint="serve it as it is",
         )
-    _openvino().save_model(model, str(folder / FILE), compress_to_fp16=False)
+    library().save_model(model, str(folder / FILE), compress_to_fp16=False)
 
 
 def _has_8_bits(model: Any) -> bool:
@@ -115,25 +114,11 @@ def _hint(given: Given) -> str:
     return f"choose another precision, or export `{given.source.text}` to `onnx` and quantise that version"
 
 
-def _openvino() -> Any:
-    try:
-        import openvino
-    except ImportError:
-        raise missing("openvino", "openvino") from None
-    return openvino
-
-
 def _nncf() -> Any:
-    """Return NNCF, which finds nothing to report its use with."""
-    before = sys.modules.get(_TELEMETRY)
-    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]
-    try:
-        with conversion("NNCF does not start", "pip install --upgrade 'windlass[quantize]'"):
-            return _import_nncf()
-    finally:
-        del sys.modules[_TELEMETRY]
-        if before is not None:
-            sys.modules[_TELEMETRY] = before
+    # It would report its use as OpenVINO does.
+    library()
+    with conversion("NNCF does not start", "pip install --upgrade 'windlass[quantize]'"):
+        return _import_nncf()
 
 
 def _import_nncf() -> Any:
