@@ -152,3 +152,15 @@ def test_two_instances_may_execute_for_the_first_time_at_the_same_time(tmp_path)
     make_openvino_add_sub(tmp_path / "model.xml")
     done = subprocess.run([sys.executable, "-c", TWO_AT_ONCE, str(tmp_path)], timeout=60, check=False)
     assert done.returncode == 0
+
+
+def test_conversions_are_reported_to_nobody():
+    pytest.importorskip("openvino_telemetry")
+    code = """
+from windlass.backends.openvino import library
+library()
+from openvino.tools.ovc import convert_impl, telemetry_utils
+print(telemetry_utils.tm.__name__, convert_impl.tm.__name__)
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert set(told.split()) == {"openvino.tools.ovc.telemetry_stub"}
