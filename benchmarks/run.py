@@ -49,8 +49,10 @@ def main() -> None:
     for section in SECTIONS:
         if section in wanted:
             print(f"measuring {section}", file=sys.stderr, flush=True)
-            rows += measures[section]()
-            # Written after every section, so that a later one that fails takes nothing with it.
+            for row in measures[section]():
+                # A later measurement that fails takes nothing with it.
+                print(f"  {row}", file=sys.stderr, flush=True)
+                rows.append(row)
             parts = (tiny, features, image, real, startup, accuracy, optimize, generator)
             goals = [goal for part in parts for goal in part.goals(rows)]
             table = report.write(rows, goals, described, part)
