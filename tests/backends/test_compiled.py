@@ -214,7 +214,7 @@ from windlass import Tensor
 
 # It would call torch.compile.
 @windlass.model
-def where(x: Tensor["FP32", 1]) -> Tensor["STRING", 1]:
+def where(x: Tensor["FP32", 1]) -> Tensor["BYTES", 1]:
     return [os.environ.get("TORCHINDUCTOR_CACHE_DIR", "nowhere")]
 """
 

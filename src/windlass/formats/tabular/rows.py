@@ -22,9 +22,17 @@ _ROWS = 64
 
 
 def written(model: Any, folder: Path) -> Path:
-    """Write a converted model; the first axis of everything is the batch, whatever the converter says of it."""
+    """Write a converted model; the first axis of everything is the batch, whatever the converter says of it.
+
+    Small images know no language: texts are compared in the locale that every system has.
+    """
     import onnx
 
+    for node in model.graph.node:
+        if node.op_type == "StringNormalizer":
+            kept = [attribute for attribute in node.attribute if attribute.name != "locale"]
+            del node.attribute[:]
+            node.attribute.extend([*kept, onnx.helper.make_attribute("locale", "C.UTF-8")])
     for output in model.graph.output:
         _rename(model, output, _RENAMED.get(output.name, output.name))
         if output.type.tensor_type.shape.dim:

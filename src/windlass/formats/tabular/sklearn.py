@@ -7,6 +7,7 @@ import contextlib
 import pickle
 import pickletools
 import warnings
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ _STARTS = (
     b"\x80\x04",
     b"\x80\x05",
     b"x\x01",
+    b"x^",
     b"x\x9c",
     b"x\xda",
     b"\x1f\x8b",
@@ -104,7 +106,10 @@ class Sklearn:
         return Written(ModelConfig(backend="onnxruntime"), ("converted to ONNX",))
 
     def _converted(self, model: Any, kinds: list[tuple[str, Any]]) -> Any:
-        convert = _library("skl2onnx").to_onnx
+        library = _library("skl2onnx")
+        # Those of XGBoost and LightGBM have no newer one.
+        operators = {"": library.__max_supported_opset__, "ai.onnx.ml": 3}
+        convert = partial(library.to_onnx, model, initial_types=kinds, target_opset=operators)
         _register_trees()
         # Arrays and no dictionaries; converters of models that have no such choice say that they do not know it.
         plain = {id(model): {"zipmap": False}} if import_module("sklearn.base").is_classifier(model) else None
@@ -112,9 +117,9 @@ class Sklearn:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 try:
-                    return convert(model, initial_types=kinds, options=plain)
+                    return convert(options=plain)
                 except NameError:
-                    return convert(model, initial_types=kinds)
+                    return convert()
         except Exception as error:  # converters raise what they like
             said = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise UsageError(

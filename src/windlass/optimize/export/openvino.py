@@ -88,8 +88,7 @@ def _write(model: Any, inputs: Mapping[str, Sequence[int]], outputs: Sequence[st
 
 def _name_outputs(model: Any, outputs: Sequence[str]) -> None:
     """A tensor has one name: an output that is also an input, or another output, gets a tensor of its own."""
-    from openvino import opset13 as operators
-
+    operators = library().opset13
     taken = {_place(port) for port in model.inputs}
     for result in model.get_results():
         value = result.input_value(0)

@@ -6,6 +6,9 @@ from typing import Self
 
 Clock = Callable[[], float]
 
+# What is begun is brought to its end: so much of the time is kept for that.
+KEPT = 0.02
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:
@@ -28,8 +31,8 @@ class Budget:
 
     @property
     def left_s(self) -> float:
-        """What is left; 0 when it is over."""
-        return max(0.0, self.total_s - self.spent_s)
+        """What is left to begin something in; 0 when it is over."""
+        return max(0.0, self.total_s * (1 - KEPT) - self.spent_s)
 
     def left_until(self, share: float) -> float:
         """Return what is left of the first part of the whole."""
