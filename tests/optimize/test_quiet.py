@@ -25,6 +25,16 @@ def test_nothing_reaches_the_terminal_and_afterwards_everything_does(capfd):
     assert capfd.readouterr().out == "told"
 
 
+def test_the_log_of_the_program_is_as_it_was():
+    root = logging.getLogger()
+    before = (root.level, root.handlers[:], root.filters[:])
+    with conversion("it fails", "do this"):
+        root.setLevel(logging.CRITICAL)
+        root.addHandler(logging.NullHandler())
+        root.addFilter(lambda _: False)
+    assert (root.level, root.handlers, root.filters) == before
+
+
 def test_a_failure_is_told_in_one_sentence_with_the_innermost_reason():
     with pytest.raises(ConversionError) as raised, conversion("it fails", "do this"):
         try:

@@ -41,8 +41,9 @@ def conversion(doing: str, hint: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep everything off the terminal until the block ends."""
-    disabled = logging.root.manager.disable
+    """Keep everything off the terminal until the block ends. What frameworks do to the log of the program is undone."""
+    root = logging.root
+    disabled, level, handlers, filters = root.manager.disable, root.level, root.handlers[:], root.filters[:]
     with (
         warnings.catch_warnings(),
         contextlib.redirect_stdout(io.StringIO()),
@@ -56,6 +57,8 @@ def quiet() -> Iterator[None]:
             yield
         finally:
             logging.disable(disabled)
+            root.setLevel(level)
+            root.handlers[:], root.filters[:] = handlers, filters
 
 
 @contextlib.contextmanager
