@@ -102,6 +102,7 @@ def test_what_ended_well_and_is_not_to_run_on_is_done():
         ('external volume "works" not found', "there is no volume `works`"),
         ("write /x: no space left on device", "the engine's disk is full"),
         ("docker: unknown command: docker compose", "Docker has no `compose` here"),
+        ("docker: unknown command: docker buildx", "Docker has no `buildx` here"),
     ],
 )
 def test_what_docker_complains_of_is_understood(said, message):

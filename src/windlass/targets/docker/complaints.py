@@ -20,6 +20,11 @@ _MEANINGS: tuple[tuple[str, str, str], ...] = (
         "install its plugin: https://docs.docker.com/compose/install/",
     ),
     (
+        r"(?i)unknown command: docker buildx|'buildx' is not a docker command|unknown flag: --progress",
+        "Docker has no `buildx` here, which builds images",
+        "install its plugin: https://docs.docker.com/build/install-buildx/",
+    ),
+    (
         r"(?i)cannot connect to the docker daemon(?: at (\S+?)\.? )?|error during connect.*?(ssh://\S+|tcp://\S+)?",
         "no Docker engine answers",
         "start it (`systemctl start docker`), or name another with `context` of the target",

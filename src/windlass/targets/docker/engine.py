@@ -66,6 +66,12 @@ def reach(docker: Docker) -> None:
     docker.run("compose", "version")
 
 
+def reach_builder(docker: Docker) -> None:
+    """Raise ``TargetError`` where no engine answers, or Docker has no BuildKit."""
+    docker.run("version", "--format", "{{.Server.Version}}")
+    docker.run("buildx", "version")
+
+
 def secret_is_readable(path: Path, user: int) -> bool:
     """Tell whether a container's user may read a mounted file: its owner, its group, or everybody."""
     found = path.stat()

@@ -13,7 +13,7 @@ from windlass.generate.sbom import Package, sbom
 from windlass.release import Release, lock
 from windlass.targets import shell
 from windlass.targets.docker.buildkit import Heard
-from windlass.targets.docker.engine import Docker
+from windlass.targets.docker.engine import Docker, reach_builder
 from windlass.targets.revision import committed
 from windlass.targets.shell import ProgramError
 from windlass.targets.target import Progress
@@ -109,6 +109,7 @@ class Builder:
             raise TargetError(f"`{built.reference}` has known weaknesses", found=error.said, hint=hint) from error
 
     def _build(self, release: Release, name: str, more: list[str], progress: Progress, what: str) -> None:
+        reach_builder(self.docker)
         progress(what)
         file = str(self.place / images.dockerfile(name))
         # The image's own time is that of its source: made again, it is the same.
