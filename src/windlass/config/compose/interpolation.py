@@ -15,7 +15,7 @@ class Unset(Exception):  # noqa: N818  (a finding is made of it)
     """A variable that must be set is not."""
 
     def __init__(self, name: str, message: str) -> None:
-        super().__init__(message or f"the variable `{name}` is not set")
+        super().__init__(f"the variable `{name}` is not set" + (f": {message}" if message else ""))
         self.name = name
 
 
