@@ -53,7 +53,9 @@ def _json(text: str, dtype: "np.dtype[Any]", source: str) -> Array:
     try:
         return np.array(json.loads(text), dtype=dtype)
     except (ValueError, TypeError) as error:
-        raise UsageError(f"`{source}` is neither a file nor JSON of {dtype}: {error}") from None
+        raise UsageError(
+            f"`{source}` is neither a file nor JSON of {dtype}: {error}", hint="write an array as `[1, 2, 3]`"
+        ) from None
 
 
 def _fitted(array: Array, tensor: Mapping[str, Any]) -> Array:
