@@ -206,7 +206,8 @@ def test_a_project_comes_up_answers_heals_scales_and_goes(fresh, authority):
     fresh.run("restart", "images")
     assert len(until_ready(fresh, "images")) == 2
     assert ask(fresh, authority).status_code == 200
-    assert "images-2" in fresh.run("logs", "images", "--tail", "5")
+    said = fresh.run("logs", "images", "--tail", "5")
+    assert "images-2" in said and "\x1b" not in said
     found = httpx.get(f"http://127.0.0.1:{fresh.ports[2]}/api/v1/query", params={"query": "up == 1"}).json()
     assert {one["metric"]["service"] for one in found["data"]["result"]} == {"images", "texts"}
 
@@ -280,8 +281,9 @@ def test_an_interrupted_start_is_finished_by_the_next(fresh, authority):
         if "images-1 is starting" in line:
             break
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    assert process.returncode != 0
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "finishes what was begun" in said
 
     fresh.run("up")
 

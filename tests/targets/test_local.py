@@ -140,8 +140,9 @@ def test_an_interrupted_up_is_finished_by_the_next(project):
     while "starting" not in interrupted.stderr.readline():
         pass
     interrupted.send_signal(signal.SIGINT)
-    interrupted.communicate(timeout=30)
-    assert interrupted.returncode != 0
+    _, said = interrupted.communicate(timeout=30)
+    assert interrupted.returncode == 2
+    assert "`windlass up` was interrupted" in said and "finishes what was begun" in said
 
     assert project.run("up").returncode == 0
     assert [replica["state"] for replica in project.status()] == ["ready"]

@@ -1,6 +1,7 @@
 """``windlass``: finds the verb and runs it. Verbs are imported when they are asked for, so that help is quick."""
 
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -49,6 +50,14 @@ class Verbs(click.Group):
             return None
         command: click.Command = getattr(import_module(f"windlass.cli.{name}"), name)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a verb; who ends it with Ctrl-C has not had it done."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            hint = "the same command again finishes what was begun"
+            output.fail(WindlassError(f"`windlass {ctx.invoked_subcommand}` was interrupted", hint=hint))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list without importing any verb."""

@@ -124,7 +124,9 @@ class ComposeProject:
 
     def _words(self, *words: str) -> tuple[str, ...]:
         file = self._folder / FILE
-        return ("compose", "--project-name", self._name, "--file", str(file), "--progress", "plain", *words)
+        # A log that goes into a file has no use for what moves a cursor.
+        plain = ("--progress", "plain", "--ansi", "never")
+        return ("compose", "--project-name", self._name, "--file", str(file), *plain, *words)
 
     def _secrets(self, release: Release) -> dict[str, str]:
         """Return what Compose must find in its environment; every secret is there, and its readers can read it."""
