@@ -30,6 +30,8 @@ from windlass.targets.target import Progress, Replica
 _LOOK_S = 1.0
 # How long one that comes and goes may stay before it is gone again.
 _CATCH_S = 15.0
+# What a terminal understands as: erase this line.
+_ERASED = "\x1b[2K"
 
 
 class ComposeProject:
@@ -99,7 +101,8 @@ class ComposeProject:
         reach(self._docker)
         words = self._words("logs", "--no-color", f"--tail={tail}", *(["--follow"] if follow else []))
         with self._docker.lines(*words, *([service] if service else [])) as lines:
-            yield from lines
+            # Compose erases each line before it writes it, wherever that leads.
+            yield from (line.removeprefix(_ERASED) for line in lines)
 
     def scale(self, release: Release, service: str, replicas: int, progress: Progress) -> None:
         """Run another number of replicas. The gateway finds new ones by itself."""
@@ -124,9 +127,7 @@ class ComposeProject:
 
     def _words(self, *words: str) -> tuple[str, ...]:
         file = self._folder / FILE
-        # A log that goes into a file has no use for what moves a cursor.
-        plain = ("--progress", "plain", "--ansi", "never")
-        return ("compose", "--project-name", self._name, "--file", str(file), *plain, *words)
+        return ("compose", "--project-name", self._name, "--file", str(file), "--progress", "plain", *words)
 
     def _secrets(self, release: Release) -> dict[str, str]:
         """Return what Compose must find in its environment; every secret is there, and its readers can read it."""
