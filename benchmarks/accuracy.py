@@ -66,7 +66,8 @@ def _rows(folder: Path) -> Iterator[dict[str, Any]]:
                 "cosine": min(output["cosine"] for output in told["outputs"]),
                 "lowest_cosine": min(output["lowest_cosine"] for output in told["outputs"]),
                 "size": sizes["after"] / sizes["before"],
-                "samples_per_second": told["samples_per_second"],
+                "before_per_s": told["samples_per_second"]["before"]["median"],
+                "after_per_s": told["samples_per_second"]["after"]["median"],
             }
 
 
@@ -178,5 +179,5 @@ def _tokens(weights: Path, text: str) -> dict[str, Array]:
     tokenizer.no_padding()
     tokenizer.enable_truncation(64)
     encoded = tokenizer.encode(text)
-    given = {"input_ids": encoded.ids, "attention_mask": encoded.attention_mask, "token_type_ids": encoded.type_ids}
+    given = {"input_ids": encoded.ids, "attention_mask": encoded.attention_mask}
     return {name: np.array([values], dtype=np.int64) for name, values in given.items()}
