@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from windlass.backends import LoadContext, find
-from windlass.backends.compiled import CompiledCache, default_folder, digest_of, name_of, processor
+from windlass.backends.compiled import CompiledCache, digest_of, name_of, processor
 from windlass.config import normalise, parse_text
 
 ROWS = np.ones((2, 16), np.float32)
@@ -131,11 +131,6 @@ def test_the_kind_of_a_processor_is_not_its_speed_now():
     text = "processor\t: 0\nmodel name\t: Some\ncpu MHz\t\t: {}\nflags\t\t: sse amx_int8\n\nprocessor\t: 1\n"
     assert processor(text.format(1000)) == processor(text.format(3000)) == "model name\t: Some\nflags\t\t: sse amx_int8"
     assert processor()
-
-
-def test_the_folder_is_in_the_users_caches():
-    assert default_folder({"XDG_CACHE_HOME": "/cache"}) == Path("/cache/windlass/compiled")
-    assert default_folder({"HOME": "/home/me"}) == Path("/home/me/.cache/windlass/compiled")
 
 
 def make_weighty(path: Path) -> None:

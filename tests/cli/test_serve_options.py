@@ -1,13 +1,11 @@
 """Start commands of tritonserver mean the same here, or are told what they cannot have."""
 
 import logging
-import os
 from pathlib import Path
 
 import click
 import pytest
 
-from windlass.backends.compiled import default_folder
 from windlass.cli.options import SECTIONS, tritonserver
 from windlass.cli.options.repository import repositories
 from windlass.cli.serve import serve
@@ -152,8 +150,7 @@ def test_both_spellings_of_values_mean_the_same():
 
 
 def test_nothing_said_is_what_the_server_does_anyway():
-    # But for a program, which says itself whether it wants a folder.
-    assert settings() == ServerSettings(compiled_cache=default_folder(os.environ))
+    assert settings() == ServerSettings()
 
 
 def test_a_start_command_of_tritonserver_works_as_it_is(caplog):

@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -127,12 +127,6 @@ class CompiledCache:
         with (self.folder / _LOCK).open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
-
-
-def default_folder(environment: Mapping[str, str]) -> Path:
-    """Return where compiled models are kept unless somebody says otherwise: in the user's folder of caches."""
-    home = environment.get("XDG_CACHE_HOME") or Path(environment.get("HOME", "/root")) / ".cache"
-    return Path(home) / "windlass" / "compiled"
 
 
 def digest_of(folder: Path) -> str:

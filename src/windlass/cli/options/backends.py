@@ -1,6 +1,5 @@
 """Settings for what runs models."""
 
-import os
 from pathlib import Path
 
 import click
@@ -17,9 +16,9 @@ OPTIONS = (
     ),
     option(
         "--compiled-cache",
-        metavar="DIR|off",
-        show_default="windlass/compiled in the user's cache folder",
-        help="Where compiled models are kept, so that the next start is quick; with `off` nowhere.",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="DIR",
+        help="Where compiled models are kept between starts, for engines that take long.  [default: nowhere]",
     ),
     option(
         "--compiled-cache-size",
@@ -50,17 +49,9 @@ def settings(values: Values) -> Settings:
     return {
         "backend_settings": by_backend,
         "host_policies": tuple(values["host_policy"]),
-        "compiled_cache": _folder(values["compiled_cache"]),
+        "compiled_cache": values["compiled_cache"],
         "compiled_cache_bytes": values["compiled_cache_size"],
     }
-
-
-def _folder(given: str | None) -> Path | None:
-    if given == "off":
-        return None
-    from windlass.backends.compiled import default_folder
-
-    return Path(given) if given else default_folder(os.environ)
 
 
 SECTION = Section("Backends", OPTIONS, settings)
