@@ -222,5 +222,18 @@ def test_code_that_compiles_is_told_where(repository, serve, folder, monkeypatch
     ask = {"x": np.zeros(1, np.float32)}
     with windlass.Client(serve(compiled_cache=folder).url()) as client:
         (kept,) = client.infer("m", ask).values()
-    assert Path(kept.item().decode()).parent == folder
-    assert files(folder) == {Path(kept.item().decode()).name}
+    place = Path(kept.item().decode())
+    assert place.parent == folder / "windlass-compiled"
+    assert files(place.parent) == {place.name}
+
+
+def test_what_others_have_in_the_folder_that_is_named_stays(repository, serve, tmp_path):
+    repository.add("m", COMPILING)
+    folder = tmp_path / "home"
+    folder.mkdir(mode=0o755)
+    (folder / "thesis").write_bytes(bytes(2000))
+
+    serve(compiled_cache=folder, compiled_cache_bytes=1000)
+
+    assert (folder / "thesis").stat().st_size == 2000
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o755

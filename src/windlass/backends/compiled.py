@@ -22,6 +22,8 @@ from windlass.repository.layout import CONFIG_FILE
 log = logging.getLogger("windlass")
 
 DEFAULT_BYTES = 4 << 30
+# Its own folder in the one that a person names: what it closes to others, and what it throws away, is nobody else's.
+COMPILED = "windlass-compiled"
 _MAGIC = b"windlass compiled 1 "
 _HEAD = len(_MAGIC) + 9
 _LOCK = ".lock"

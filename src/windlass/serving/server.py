@@ -10,7 +10,7 @@ from typing import Self
 
 import windlass
 from windlass._plane import Plane
-from windlass.backends.compiled import DEFAULT_BYTES, CompiledCache
+from windlass.backends.compiled import COMPILED, DEFAULT_BYTES, CompiledCache
 from windlass.errors import RepositoryError, ServerError
 from windlass.repository import ModelEntry, Reading, Snapshot, scan
 from windlass.serving.control import Control
@@ -218,7 +218,7 @@ class Server:
             settings.load_retries,
             settings.exit_timeout_s,
             self._policies,
-            CompiledCache(Path(settings.compiled_cache), settings.compiled_cache_bytes)
+            CompiledCache(Path(settings.compiled_cache) / COMPILED, settings.compiled_cache_bytes)
             if settings.compiled_cache
             else None,
         )
