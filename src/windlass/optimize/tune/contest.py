@@ -91,7 +91,8 @@ class Contest:
                     continue
                 trial = f"{heat.name}, turn {turn + 1}: {candidate.name}"
                 if trial not in self._journal and (over in self._journal or self._budget.left_s <= heat.reserve_s):
-                    self._journal.add(over, True, self._budget.spent_s)
+                    if over not in self._journal:
+                        self._journal.add(over, True, self._budget.spent_s)
                     return self._ranked(heat.field)
                 taken = self._turn(trial, candidate, heat.plan.window_s, promise(candidate))
                 self.stand.enter(candidate, heat.name, taken)
@@ -120,12 +121,15 @@ class Contest:
     def _measured(self, candidate: Candidate, window_s: float, promise: "Promise") -> TurnTaken:
         artefact = candidate.variant.artefact
         try:
-            made = self._workshop.remade(artefact)
+            # An earlier run that came to its end has thrown its files away.
+            made = self._workshop.make(artefact, self._budget.left_s)
             if made.reason:
                 return TurnTaken(candidate, (), Served(None, 0, made.reason))
             running = self._servers.of(
                 candidate, self._workshop.configuration(candidate), self._workshop.folder(artefact)
             )
+        except TimeoutError:
+            return TurnTaken(candidate, (), Served(None, 0, "there was no time left to make its files again"))
         except WindlassError as error:
             reason = f"{error.message}: {error.found}" if error.found else error.message
             return TurnTaken(candidate, (), Served(None, 0, reason))
