@@ -123,17 +123,55 @@ def build():
 """
 
 
-def test_ctrl_c_leaves_nothing(tmp_path):
+@pytest.fixture
+def building(tmp_path):
+    """Begin to add a model that is being built for ever."""
     (tmp_path / "net.py").write_text(WAITS)
+    (tmp_path / "temporary").mkdir()
     os.mkfifo(tmp_path / "started")
-    windlass = str(Path(sys.executable).with_name("windlass"))
-    process = subprocess.Popen(
-        [windlass, "add", "net.py:build", "--name", "net"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
-    )
-    # Reading ends when somebody has written: by then it builds.
-    assert (tmp_path / "started").read_text() == "now"
-    process.send_signal(signal.SIGINT)
+
+    def begin(*options):
+        process = subprocess.Popen(
+            [str(Path(sys.executable).with_name("windlass")), "add", "net.py:build", "--name", "net", *options],
+            cwd=tmp_path,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "TMPDIR": str(tmp_path / "temporary"), "PYTHONDONTWRITEBYTECODE": "1"},
+        )
+        # Reading ends when somebody has written: by then it builds.
+        assert (tmp_path / "started").read_text() == "now"
+        return process
+
+    return begin
+
+
+@pytest.mark.parametrize(
+    ("number", "options"), [(signal.SIGINT, []), (signal.SIGTERM, []), (signal.SIGTERM, ["--dry-run"])]
+)
+def test_an_interruption_leaves_nothing(building, tmp_path, number, options):
+    process = building(*options)
+    process.send_signal(number)
     _, said = process.communicate(timeout=60)
-    assert process.returncode != 0
-    assert "Traceback" not in said
-    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "__pycache__") == ["net.py", "started"]
+    assert process.returncode == 2
+    assert said.splitlines()[-3:] == [
+        "error: interrupted",
+        "  found: nothing was written",
+        "hint: run the command again",
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["net.py", "started", "temporary"]
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_what_a_killed_process_left_goes_with_the_next_model_and_what_a_living_one_makes_stays(building, run, tmp_path):
+    make_onnx_identity(tmp_path / "net.onnx")
+    models = tmp_path / "models"
+    process = building()
+    (left,) = models.iterdir()
+
+    run("add", "net.onnx", "--name", "one")
+    assert left.is_dir()
+    process.kill()
+    process.communicate()
+    run("add", "net.onnx", "--name", "two")
+
+    assert sorted(path.name for path in models.iterdir()) == ["one", "two"]

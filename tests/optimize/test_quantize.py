@@ -379,19 +379,26 @@ def test_what_an_engine_cannot_do_is_said_with_what_can(models, tmp_path):
         assert reason in done.said
 
 
-def test_an_interrupted_one_leaves_nothing(models, images):
-    before = listing(models)
-    command = [WINDLASS, "quantize", "openvino", "--to", "int8", "--calibration", images, "--repository", models]
+@pytest.mark.parametrize(("model", "number"), [("openvino", signal.SIGINT), ("onnx", signal.SIGTERM)])
+def test_an_interrupted_one_leaves_nothing(models, images, tmp_path, model, number):
+    before, temporary = listing(models), tmp_path / "temporary"
+    temporary.mkdir()
+    command = [WINDLASS, "quantize", model, "--to", "int8", "--calibration", images, "--repository", models]
     with subprocess.Popen(
-        list(map(str, command)), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(os.environ)
+        list(map(str, command)),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(temporary)},
     ) as process:
         assert process.stderr
         assert "making int8" in process.stderr.readline()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         said = process.stderr.read()
     assert process.returncode == 2, said
     assert "error: interrupted" in said
     assert listing(models) == before
+    assert not list(temporary.glob("windlass-*"))
 
 
 def test_candidates_are_written_wherever_one_likes(models, tmp_path):

@@ -9,6 +9,7 @@ import click
 
 from windlass.cli import output
 from windlass.cli.given import given_options
+from windlass.cli.interruption import interruptible
 from windlass.cli.model import apply_option, data_option, repository_option
 
 if TYPE_CHECKING:
@@ -57,10 +58,11 @@ def add(file: str, name: str | None, repository: Path, **options: Any) -> None:
     wish = Wish(name or name_for(file), repository, options["max_batch_size"], options["data"], options["run"])
     output.progress(f"{file}: {found.format}")
     if options["dry_run"]:
-        with tempfile.TemporaryDirectory(prefix="windlass-add-") as above:
+        with interruptible("nothing was written"), tempfile.TemporaryDirectory(prefix="windlass-add-") as above:
             output.result(config_text(put(found, replace(wish, repository=Path(above))).config).rstrip())
         return
-    added = put(found, wish)
+    with interruptible("nothing was written"):
+        added = put(found, wish)
     served = _serve(added, apply_=options["apply_"])
     if options["as_json"]:
         output.as_json({**added.as_dict(), "served": served})

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from windlass.cli import output
+from windlass.cli.interruption import ending_like_ctrl_c
 from windlass.errors import WindlassError
 
 # What each verb does, in the order of a user's first hour; the module of the same name has the command.
@@ -52,9 +53,10 @@ class Verbs(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a verb; who ends it with Ctrl-C has not had it done."""
+        """Run a verb; who interrupts it has not had it done."""
         try:
-            return super().invoke(ctx)
+            with ending_like_ctrl_c():
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             hint = "the same command again finishes what was begun"
             output.fail(WindlassError(f"`windlass {ctx.invoked_subcommand}` was interrupted", hint=hint))

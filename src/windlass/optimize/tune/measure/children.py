@@ -3,8 +3,10 @@
 import json
 import queue
 import signal
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from windlass.errors import BackendError
@@ -23,12 +25,15 @@ def ask(job: Mapping[str, Any], timeout_s: float) -> Iterator[dict[str, Any]]:
     """Have a job done and yield what is said of it, as it is said.
 
     Raises ``ChildError`` with the reason when the job fails; ``TimeoutError`` when it takes longer than it may. The
-    process is gone in either case, and when the caller goes away.
+    process is gone in either case, and when the caller goes away, and so are its temporary files, however it ended.
     """
     heard: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     until = time.monotonic() + timeout_s
     noise: list[str] = []
-    with shell.companion(MODULE, json.dumps(dict(job)), hear=heard.put, patience_s=2.0) as process:
+    with ExitStack() as stack:
+        temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="windlass-optimize-"))
+        words, environment = (MODULE, json.dumps(dict(job))), {"TMPDIR": temporary}
+        process = stack.enter_context(shell.companion(*words, hear=heard.put, environment=environment, patience_s=2.0))
         while True:
             try:
                 line = heard.get(timeout=max(0.0, until - time.monotonic()))
