@@ -20,6 +20,7 @@ from support.modules import (
     make_encoder,
     make_fixed_batch_script,
     make_passing,
+    make_shadowing,
     make_training,
     make_two_outputs,
 )
@@ -324,3 +325,20 @@ def test_a_disk_that_is_full_leaves_nothing_and_frameworks_stay_silent(models):
     assert shown == ""
     assert [line.split()[0] for line in said.splitlines()] == ["asking", "converting", "error:", "hint:"]
     assert listing(models) == before
+
+
+@pytest.mark.parametrize("names", [("linear", "add"), ("mul", "relu")])
+def test_an_output_may_be_called_like_an_inner_value(models, names):
+    put(models, "net", make_shadowing, names)
+    done = Done(models, "net", "--to", "onnx", "--json")
+    assert done.code == 0, done.said
+    assert [check["output"] for check in done.json["checks"]] == list(names)
+
+
+def test_an_output_of_torchscript_may_be_called_like_an_inner_value(models):
+    names = ("/inner/Mul_output_0", "/inner/linear/Gemm_output_0")
+    outputs = "".join(f'output {{ name: "{name}" data_type: TYPE_FP32 dims: 4 }}' for name in names)
+    config = f'max_batch_size: 8 input {{ name: "x" data_type: TYPE_FP32 dims: 4 }} {outputs}'
+    put(models, "net", make_shadowing, names, file="model.pt", config=config)
+    done = Done(models, "net", "--to", "onnx")
+    assert done.code == 0, done.said

@@ -144,3 +144,24 @@ def make_passing(path: Path, outputs: tuple[str, str, str]) -> None:
             return dict(zip(outputs, (x, double, double), strict=True))
 
     write_program(path, Passing(), {"x": torch.rand(2, 4)}, open_axes={"x": (0,)})
+
+
+def make_shadowing(path: Path, outputs: tuple[str, str]) -> None:
+    """``x`` FP32 [4] to two outputs whose names exporters may have given to inner values; a tuple in TorchScript."""
+    import torch
+
+    class Shadowing(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = torch.nn.Linear(4, 4)
+
+        def forward(self, x):
+            first = torch.relu(self.linear(x)) * 2 + 1
+            found = (first, first - 3)
+            return found if path.suffix == ".pt" else dict(zip(outputs, found, strict=True))
+
+    torch.manual_seed(0)
+    if path.suffix == ".pt":
+        write_script(path, Shadowing().eval(), torch.rand(2, 4))
+    else:
+        write_program(path, Shadowing().eval(), {"x": torch.rand(2, 4)}, open_axes={"x": (0,)})

@@ -1,11 +1,12 @@
 """ONNX, out of what PyTorch holds."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from windlass.backends.backend import missing
 from windlass.config import as_executed
 from windlass.optimize.export.axes import open_axes
+from windlass.optimize.export.naming import rename, stand_ins
 from windlass.optimize.export.original import Original
 from windlass.optimize.export.program import (
     read_program,
@@ -29,28 +30,35 @@ def from_pt2(original: Original, file: Path) -> None:
     with conversion(f"ONNX cannot hold `{original.source.text}`", HINT):
         program = read_program(original.file)
         refuse_shared_names(program.shapes, program.outputs, "ONNX")
-        names = {"input_names": list(program.shapes), "output_names": list(program.outputs)}
+        inputs, outputs = stand_ins("input", program.shapes), stand_ins("output", program.outputs)
+        names = {"input_names": list(inputs), "output_names": list(outputs)}
         written = torch_module().onnx.export(program.program, dynamo=True, verbose=False, **names)
         del program
         written.save(str(file), external_data=original.size_bytes > _BESIDE_BYTES)
+        del written
+        rename(file, {**inputs, **outputs})
 
 
 def from_torchscript(original: Original, file: Path) -> None:
     """Write TorchScript as ONNX, by the exporter that reads TorchScript's own graphs and their control flow."""
     _require("onnx")
     with conversion(f"ONNX cannot hold `{original.source.text}`", HINT):
-        script, given, named = traced(original), tensors(original), _names_and_axes(original)
+        called = [output.name for output in as_executed(original.config).output]
+        refuse_shared_names(original.example, called, "ONNX")
+        inputs, outputs = stand_ins("input", original.example), stand_ins("output", called)
+        names = {"input_names": list(inputs), "output_names": list(outputs)}
+        named = {**names, "dynamic_axes": _axes(original, {**inputs, **outputs})}
+        script, given = traced(original), tensors(original)
         torch_module().onnx.export(script, given, str(file), dynamo=False, opset_version=_OPSET, **named)
+        rename(file, {**inputs, **outputs})
 
 
-def _names_and_axes(original: Original) -> dict[str, Any]:
-    outputs = [output.name for output in as_executed(original.config).output]
-    refuse_shared_names(original.example, outputs, "ONNX")
-    axes = {
-        name: {axis: f"{name}_{axis}" if axis or original.config.max_batch_size == 0 else "batch" for axis in found}
-        for name, found in open_axes(original.config).items()
+def _axes(original: Original, names: Mapping[str, str]) -> dict[str, dict[int, str]]:
+    found, batched = open_axes(original.config), original.config.max_batch_size > 0
+    return {
+        stand_in: {axis: "batch" if batched and not axis else f"{name}_{axis}" for axis in found[name]}
+        for stand_in, name in names.items()
     }
-    return {"input_names": list(original.example), "output_names": outputs, "dynamic_axes": axes}
 
 
 def _require(module: str) -> None:
