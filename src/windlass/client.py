@@ -4,6 +4,7 @@ Tensors travel in the protocol's binary form, so nothing is printed and parsed a
 """
 
 import json
+import ssl
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
@@ -96,9 +97,17 @@ def _checked(response: httpx.Response) -> httpx.Response:
 
 
 def _unreachable(error: httpx.HTTPError, url: str) -> ClientError:
-    return ClientError(
-        f"no answer from {url}: {error or type(error).__name__}", hint="is `windlass serve` running there?"
-    )
+    return ClientError(f"no answer from {url}: {error or type(error).__name__}", hint=_next_step(error))
+
+
+def _next_step(error: BaseException | None) -> str:
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return "name who signed its certificate: `--tls-ca FILE`, or `tls=ssl.create_default_context(cafile=FILE)`"
+        if isinstance(error, ssl.SSLError):
+            return "does that port speak TLS? `http://` asks without"
+        error = error.__cause__ or error.__context__
+    return "is `windlass serve` running there?"
 
 
 def _load_body(config: Mapping[str, Any] | str | None) -> dict[str, Any]:
@@ -111,11 +120,14 @@ class Client:
     """A client that waits. Not for several threads at a time; each takes its own.
 
     Every method raises ``ClientError``: with the server's message and ``status``, or with none when none came.
+    ``tls`` says who is believed to be a server at ``https://``, and who asks; without it the usual authorities count.
     """
 
-    def __init__(self, url: str = "http://127.0.0.1:8000", *, timeout_s: float = 60.0) -> None:
+    def __init__(
+        self, url: str = "http://127.0.0.1:8000", *, timeout_s: float = 60.0, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._url = url if "://" in url else f"http://{url}"
-        self._http = httpx.Client(base_url=self._url, timeout=timeout_s, trust_env=False)
+        self._http = httpx.Client(base_url=self._url, timeout=timeout_s, trust_env=False, verify=tls or True)
 
     def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
@@ -189,9 +201,11 @@ class Client:
 class AsyncClient:
     """The same for asyncio; one serves any number of tasks."""
 
-    def __init__(self, url: str = "http://127.0.0.1:8000", *, timeout_s: float = 60.0) -> None:
+    def __init__(
+        self, url: str = "http://127.0.0.1:8000", *, timeout_s: float = 60.0, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._url = url if "://" in url else f"http://{url}"
-        self._http = httpx.AsyncClient(base_url=self._url, timeout=timeout_s, trust_env=False)
+        self._http = httpx.AsyncClient(base_url=self._url, timeout=timeout_s, trust_env=False, verify=tls or True)
 
     async def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:

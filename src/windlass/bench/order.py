@@ -1,11 +1,12 @@
 """What somebody wants measured, read from the words of a command line into values; every contradiction is told."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from windlass.bench.levels import Level, parse_levels
+from windlass.bench.load import Trust
 from windlass.bench.questions import Inputs
 from windlass.bench.ramp import Ramp
 from windlass.bench.run import Plan
@@ -38,7 +39,7 @@ def read_order(values: Mapping[str, Any]) -> Order:
     limit_us = None if values["limit"] is None else values["limit"] * 1e6
     return Order(
         subjects=subjects,
-        doors=doors,
+        doors=_trusting(doors, Trust(values["tls_ca"], values["tls_certificate"], values["tls_key"])),
         repository=values["repository"],
         inputs=Inputs(
             protocol=values["protocol"] or ("grpc" if grpc_only else "rest"),
@@ -50,6 +51,17 @@ def read_order(values: Mapping[str, Any]) -> Order:
         plan=_plan(values, len(subjects), limit_us),
         limit_us=limit_us,
     )
+
+
+def _trusting(doors: Doors | None, trust: Trust) -> Doors | None:
+    if trust != Trust() and not (doors and doors.encrypted):
+        raise UsageError(
+            "options `--tls-ca`, `--tls-certificate` and `--tls-key` are about servers that speak TLS",
+            hint="name one by its address: `https://HOST:PORT`, or `grpcs://HOST:PORT`",
+        )
+    if bool(trust.certificate) != bool(trust.key):
+        raise UsageError("options `--tls-certificate` and `--tls-key` come together", hint="give both or neither")
+    return doors and replace(doors, trust=trust)
 
 
 def _plan(values: Mapping[str, Any], models: int, limit_us: float | None) -> Plan:

@@ -152,6 +152,7 @@ class Measuring:
             seconds=seconds,
             path="" if grpc else questions.path,
             timeout_s=self._plan.timeout_s,
+            trust=self._place.doors.trust,
         )
 
     def _moment(self, level: Level) -> _Moment:

@@ -14,6 +14,7 @@ from windlass.bench.result import Result
 from windlass.bench.run import Measuring, Place
 from windlass.bench.served import served
 from windlass.bench.subject import Doors, Subject
+from windlass.bench.trust import context
 from windlass.client import Client
 from windlass.report import Machine
 
@@ -62,7 +63,8 @@ def opened(order: Order, tell: Callable[[str], None]) -> Iterator[Session]:
     machine = Machine.here()
     with ExitStack() as stack:
         place, subjects = _found(order) if order.doors else _started(order, stack, tell)
-        client = stack.enter_context(Client(place.doors.http, timeout_s=_PATIENCE_S))
+        tls = context(place.doors.trust) if place.doors.encrypted else None
+        client = stack.enter_context(Client(place.doors.http, timeout_s=_PATIENCE_S, tls=tls))
         questions = tuple(prepare(client, one, order.inputs) for one in served_models(client, subjects))
         yield Session(order, place, questions, client, machine)
 

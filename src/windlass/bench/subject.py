@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
+from windlass.bench.load import Trust
 from windlass.errors import UsageError
 
 _HTTP_PORT, _GRPC_PORT = 8000, 8001
@@ -25,10 +26,16 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """Where a server listens: REST, and gRPC."""
+    """Where a server listens: REST, and gRPC; and what TLS takes there."""
 
     http: str
     grpc: str
+    trust: Trust = Trust()
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether one of them speaks TLS."""
+        return any(url.startswith(("https:", "grpcs:")) for url in (self.http, self.grpc))
 
 
 def parse_words(words: Sequence[str], shares: Sequence[str]) -> tuple[tuple[Subject, ...], Doors | None]:

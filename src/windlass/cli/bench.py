@@ -3,6 +3,7 @@
 import shlex
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,11 @@ class _Remembering(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.meta[_WORDS] = tuple(args)
         return super().parse_args(ctx, args)
+
+
+def _pem(name: str, note: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    file = click.Path(path_type=Path, exists=True, dir_okay=False)
+    return click.option(name, type=file, metavar="FILE", help=note)
 
 
 @click.command(cls=_Remembering)
@@ -137,6 +143,9 @@ class _Remembering(click.Command):
     metavar="N",
     help="Threads of the load generator.",
 )
+@_pem("--tls-ca", "Of a server at https:// or grpcs://: who signed its certificate.  [default: the system's]")
+@_pem("--tls-certificate", "Who the generator is, where that server asks.")
+@_pem("--tls-key", "The key of that certificate.")
 @output.json_option
 @click.option(
     "--report",
