@@ -1,7 +1,9 @@
 """A load generator for large binary requests: prebuilt bytes over raw sockets, in a process of its own."""
 
+import contextlib
 import multiprocessing
 import socket
+import statistics
 import struct
 import threading
 import time
@@ -91,6 +93,35 @@ def _answered(stream: socket.socket, buffer: bytearray) -> bool:
             return False
         missing -= count
     return head.startswith(b"HTTP/1.1 200")
+
+
+def json_request(path: str, body: str) -> bytes:
+    """Build one POST of JSON."""
+    length = len(body.encode())
+    head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    return (head + body).encode()
+
+
+def watch(port: int, request: bytes, seconds: float) -> float:
+    """Return the median round trip in microseconds at one connection, of a client that looks on instead of sleeping.
+
+    Waking a client up takes as long on a virtual machine as all of a small request; this is what the server takes.
+    """
+    took, until = [], time.perf_counter() + seconds
+    with socket.create_connection(("127.0.0.1", port)) as stream:
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        stream.setblocking(False)
+        while time.perf_counter() < until:
+            begun = time.perf_counter()
+            stream.send(request)
+            answer = b""
+            while not answer:
+                with contextlib.suppress(BlockingIOError):
+                    answer = stream.recv(1 << 16)
+            took.append(time.perf_counter() - begun)
+            if not answer.startswith(b"HTTP/1.1 200"):
+                raise SystemExit(f"error: port {port} answered {answer[:200]!r}")
+    return statistics.median(took) * 1e6
 
 
 def loopback(size: int, seconds: float) -> float:
