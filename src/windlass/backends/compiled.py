@@ -1,32 +1,35 @@
 """Compiled models kept between starts: a folder of this user, of bounded size, that several processes may use.
 
-A file is one compiled model, behind a line that tells whether it is whole; a folder belongs to an engine that keeps
-files by itself. Names begin with the engine and end with a digest of all that the compiled model depends on: the
-model's files, the engine's version, the hardware, and how it was compiled. What was not used for longest leaves first.
+A file is one compiled model, behind a page that tells whether it is whole; a folder belongs to an engine that keeps
+files by itself. Files are mapped, not read: what an engine leaves where it is costs no time and no memory of its own.
+None is written to again once it has its name, so that no mapping loses its ground. Names begin with the engine and end
+with a digest of all that the compiled model depends on: the model's files, the engine's version, the hardware, and how
+it was compiled. What was not used for longest leaves first.
 """
 
 import fcntl
 import hashlib
 import logging
+import mmap
 import os
 import shutil
 import tempfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from windlass.repository.digest import digest
-from windlass.repository.layout import CONFIG_FILE
+from windlass.backends.digests import Digests
 
 log = logging.getLogger("windlass")
 
 DEFAULT_BYTES = 4 << 30
 # Its own folder in the one that a person names: what it closes to others, and what it throws away, is nobody else's.
 COMPILED = "windlass-compiled"
-_MAGIC = b"windlass compiled 1 "
-_HEAD = len(_MAGIC) + 9
+_MAGIC = b"windlass compiled 2 "
+# A page, so that what lies aligned in a compiled model does so in memory.
+_HEAD = 4096
 _LOCK = ".lock"
+_DIGESTS = ".digests"
 
 
 class CompiledCache:
@@ -52,24 +55,34 @@ class CompiledCache:
             return False
         return True
 
-    def read(self, name: str) -> bytes | None:
-        """Return a compiled model; ``None`` where there is none, or none that can be trusted."""
+    def digest(self, folder: Path) -> str:
+        """Return the digest of the files of a version, but for its configuration."""
+        return Digests(self.folder / _DIGESTS).of(folder)
+
+    def read(self, name: str) -> memoryview | None:
+        """Return a compiled model; ``None`` where there is none, or none that can be trusted.
+
+        It is a mapping of its file: whoever writes to it writes to memory of its own.
+        """
         path = self.folder / name
         if not self._usable or not path.is_file():
             return None
         try:
-            if path.stat().st_uid != os.geteuid():
-                log.warning("compiled model `%s` belongs to somebody else: it is not used", path)
-                return None
-            data = path.read_bytes()
+            with path.open("rb") as file:
+                about = os.fstat(file.fileno())
+                if about.st_uid != os.geteuid():
+                    log.warning("compiled model `%s` belongs to somebody else: it is not used", path)
+                    return None
+                whole = file.read(_HEAD) == _head(about.st_size - _HEAD)
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) if whole else None
             os.utime(path)
         except OSError as error:
             log.warning("compiled model `%s` cannot be read: %s", path, error.strerror)
             return None
-        if data[:_HEAD] != _head(data[_HEAD:]):
+        if mapped is None:
             self.drop(name, "it is not what was written")
             return None
-        return data[_HEAD:]
+        return memoryview(mapped)[_HEAD:]
 
     def write(self, name: str, data: bytes) -> None:
         """Keep a compiled model: others see all of it or nothing."""
@@ -79,7 +92,7 @@ class CompiledCache:
             with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".writing-", delete=False) as file:
                 written = Path(file.name)
                 try:
-                    file.write(_head(data))
+                    file.write(_head(len(data)))
                     file.write(data)
                     file.flush()
                     written.replace(self.folder / name)
@@ -131,11 +144,6 @@ class CompiledCache:
             yield
 
 
-def digest_of(folder: Path) -> str:
-    """Return the digest of the files of a version, but for its configuration."""
-    return digest(folder, without=CONFIG_FILE)
-
-
 def processor(text: str | None = None) -> str:
     """Return the kind of this machine's processor, of which machine code is made: its name and what it can do."""
     try:
@@ -151,9 +159,9 @@ def name_of(engine: str, *depends: object) -> str:
     return f"{engine}-{hashlib.sha256(repr(depends).encode()).hexdigest()[:32]}"
 
 
-def _head(data: bytes) -> bytes:
+def _head(size: int) -> bytes:
     # Against disks that were full and files that were cut; that nobody else writes here is the folder's affair.
-    return _MAGIC + f"{zlib.crc32(data):08x}\n".encode()
+    return (_MAGIC + f"{size}\n".encode()).ljust(_HEAD, b"\0")
 
 
 def _size(path: Path) -> int:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from windlass.backends import accelerators, cuda
 from windlass.backends.backend import LoadContext, missing
-from windlass.backends.compiled import digest_of, name_of
+from windlass.backends.compiled import name_of
 from windlass.backends.cores import core_count
 from windlass.backends.placement import Placement, placements
 from windlass.backends.signature import Scalars, Signature, TensorSignature
@@ -134,8 +134,9 @@ class OnnxModel:
         kept, given = self._context.compiled, providers[0][1]
         if kept is None:
             return self._new(options, providers)
+        files, version = kept.digest(self._context.version_dir), self._runtime.__version__
         hardware, settings = cuda.device_name(int(given["device_id"])), sorted(given.items())
-        name = name_of("tensorrt", digest_of(self._context.version_dir), self._runtime.__version__, hardware, settings)
+        name = name_of("tensorrt", files, version, hardware, settings)
         folder = kept.folder_for(name)
         try:
             return self._new(options, accelerators.keeping(providers, folder))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import windlass
 from windlass.backends.backend import LoadContext, missing
-from windlass.backends.compiled import digest_of, name_of, processor
+from windlass.backends.compiled import name_of, processor
 from windlass.backends.cores import core_count
 from windlass.backends.placement import Placement, no_gpus, placements
 from windlass.backends.signature import Scalars, Signature, TensorSignature
@@ -83,6 +83,7 @@ class OpenvinoModel:
         self._properties = self._chosen(len(places))
         self._kept = self._name()
         # What was compiled before knows its inputs and outputs too: reading the file is spared.
+        self._mapped: Any = None
         self._compiled = self._taken()
         ports = self._compiled or self._read()
         self._signature = Signature(
@@ -100,7 +101,8 @@ class OpenvinoModel:
         outputs = {port.get_any_name(): port for port in compiled.outputs}
         wanted = {output.name: outputs[output.name] for output in as_executed(config).output}
         scalars = self._signature.scalars(config)
-        return [OpenvinoInstance(place, compiled.create_infer_request(), wanted, scalars) for place in places]
+        requests = [(place, compiled.create_infer_request()) for place in places]
+        return [OpenvinoInstance(place, request, wanted, scalars, self._mapped) for place, request in requests]
 
     def _read(self) -> Any:
         try:
@@ -122,11 +124,12 @@ class OpenvinoModel:
 
     def _name(self) -> str:
         """Return the name under which its compiled form is kept; none where it is not."""
+        kept, folder = self._context.compiled, self._context.version_dir
         size = sum(path.stat().st_size for path in self._file.parent.iterdir() if path.is_file())
         # A model that names a `CACHE_DIR` leaves the keeping to OpenVINO.
-        if self._context.compiled is None or "CACHE_DIR" in self._properties or size < WORTH_KEEPING_BYTES:
+        if kept is None or "CACHE_DIR" in self._properties or size < WORTH_KEEPING_BYTES:
             return ""
-        versions, files = (library().__version__, windlass.__version__), digest_of(self._context.version_dir)
+        versions, files = (library().__version__, windlass.__version__), kept.digest(folder)
         return name_of("openvino", self._file.name, files, versions, processor(), sorted(self._properties.items()))
 
     def _taken(self) -> Any:
@@ -134,8 +137,13 @@ class OpenvinoModel:
         kept = self._context.compiled
         if not self._kept or kept is None or (found := kept.read(self._kept)) is None:
             return None
+        import numpy as np
+
+        # OpenVINO leaves weights where they are, and holds nothing that keeps them there.
+        self._mapped = np.frombuffer(found, np.uint8)
         try:
-            compiled = self._core.import_model(found, "CPU", self._properties)
+            tensor = library().Tensor(self._mapped, shared_memory=True)
+            compiled = self._core.import_model(tensor, "CPU", self._properties)
         except RuntimeError as error:
             kept.drop(self._kept, _said(error))
             return None
@@ -184,9 +192,13 @@ class OpenvinoInstance:
 
     per_request = False
 
-    def __init__(self, place: Placement, request: Any, outputs: dict[str, Any], scalars: Scalars) -> None:
+    def __init__(
+        self, place: Placement, request: Any, outputs: dict[str, Any], scalars: Scalars, mapped: Any = None
+    ) -> None:
         self.name, self.kind, self.device = place.name, place.kind, place.device
         self._request = request
+        # The memory with the weights, which has to outlive the request.
+        self._mapped = mapped
         self._outputs = outputs
         self._scalars = scalars
         self._begun = False
@@ -220,8 +232,10 @@ class OpenvinoInstance:
         return values
 
     def close(self) -> None:
-        """Let go of the request."""
+        """Let go of the request, and of the weights after it."""
         self._request = None
+        self._outputs = {}
+        self._mapped = None
 
 
 def _plain(array: "Array") -> "Array":
