@@ -14,9 +14,14 @@ import pytest
 from windlass.backends import LoadContext, find
 from windlass.backends.compiled import CompiledCache, name_of, processor
 from windlass.backends.digests import Digests
+from windlass.backends.filesystem import is_local
 from windlass.config import normalise, parse_text
 
 ROWS = np.ones((2, 16), np.float32)
+
+
+def refuse(*_: object, **__: object) -> str:
+    raise AssertionError("it was not to be asked")
 
 
 @pytest.fixture
@@ -53,6 +58,32 @@ def test_what_is_damaged_is_ignored_and_forgotten(folder, damage, caplog):
     assert cache.read("openvino-1") is None
     assert "is ignored, and made anew" in caplog.text
     assert files(folder) == set()
+
+
+def test_on_a_file_system_of_a_network_nothing_is_mapped(folder, monkeypatch):
+    cache = CompiledCache(folder)
+    cache.write("openvino-1", b"machine code")
+    monkeypatch.setattr("windlass.backends.compiled.is_local", lambda _: False)
+    monkeypatch.setattr("windlass.backends.compiled.mmap.mmap", refuse)
+    assert cache.read("openvino-1") == b"machine code"
+
+
+MOUNTS = """\
+22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
+30 22 0:45 / /srv rw - nfs4 server:/srv rw
+31 30 0:46 / /srv/fast\\040disk rw - xfs /dev/vdb rw
+32 22 0:47 / /cache rw - ext4 /dev/vdc rw
+33 32 0:48 / /cache rw - fuse.sshfs server:/cache rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("folder", "local"),
+    [("/home", True), ("/srv/models", False), ("/srv/fast disk/models", True), ("/srvs", True), ("/cache/x", False)],
+)
+def test_what_a_folder_lies_on_is_told_by_its_nearest_mount(folder, local):
+    assert is_local(Path(folder), MOUNTS) is local
+    assert not is_local(Path(folder), "")
 
 
 def test_what_was_not_used_for_longest_leaves_first(folder):
@@ -141,10 +172,6 @@ def settled(tmp_path, monkeypatch) -> Path:
     later = time.time() + 60
     monkeypatch.setattr("windlass.backends.digests.time.time", lambda: later)
     return folder
-
-
-def refuse(*_: object, **__: object) -> str:
-    raise AssertionError("the model was read once more")
 
 
 def test_a_model_is_read_again_only_after_a_change(settled, tmp_path, monkeypatch):

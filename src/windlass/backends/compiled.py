@@ -17,8 +17,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from windlass.backends.digests import Digests
+from windlass.backends.filesystem import is_local
 
 log = logging.getLogger("windlass")
 
@@ -62,7 +64,7 @@ class CompiledCache:
     def read(self, name: str) -> memoryview | None:
         """Return a compiled model; ``None`` where there is none, or none that can be trusted.
 
-        It is a mapping of its file: whoever writes to it writes to memory of its own.
+        It is a mapping of its file, where that is safe: whoever writes to it writes to memory of its own.
         """
         path = self.folder / name
         if not self._usable or not path.is_file():
@@ -74,15 +76,19 @@ class CompiledCache:
                     log.warning("compiled model `%s` belongs to somebody else: it is not used", path)
                     return None
                 whole = file.read(_HEAD) == _head(about.st_size - _HEAD)
-                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) if whole else None
+                found = self._content(file) if whole else None
             os.utime(path)
         except OSError as error:
             log.warning("compiled model `%s` cannot be read: %s", path, error.strerror)
             return None
-        if mapped is None:
+        if found is None:
             self.drop(name, "it is not what was written")
-            return None
-        return memoryview(mapped)[_HEAD:]
+        return found
+
+    def _content(self, file: BinaryIO) -> memoryview:
+        if is_local(self.folder):
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))[_HEAD:]
+        return memoryview(bytearray(file.read()))
 
     def write(self, name: str, data: bytes) -> None:
         """Keep a compiled model: others see all of it or nothing."""

@@ -1,6 +1,6 @@
 """The command line of a server: the same for a process of this machine, a container and a pod."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from windlass.config.project.service import Service
 from windlass.release import Release
@@ -17,9 +17,12 @@ class Door:
     http_port: int = 8000
     grpc_port: int = 8001
     metrics_port: int = 8002
+    # A folder that outlives servers; none where everything goes with them, and keeping would only cost.
+    cache: str | None = field(default=None, kw_only=True)
 
 
 CONTAINER = Door()
+KEEPING = Door(cache="/cache")
 
 
 def command(release: Release, service: str, door: Door = CONTAINER) -> list[str]:
@@ -46,6 +49,7 @@ def _windlass(release: Release, services: list[str], door: Door) -> list[str]:
         "metrics-port": door.metrics_port,
         "exit-timeout-secs": max(value.drain for value in values),
         "json-logs": True,
+        **_compiled(values, door),
         **_traces(release),
         **_reloading(release),
     }
@@ -53,6 +57,14 @@ def _windlass(release: Release, services: list[str], door: Door) -> list[str]:
         given |= value.options
     models = [model for name in services for model in served(release, name)]
     return ["windlass", "serve", door.repository, *_options(given), *_options({"model": tuple(models)})]
+
+
+def _compiled(values: list[Service], door: Door) -> dict[str, Value | tuple[Value, ...]]:
+    """Return what has engines find what they compiled at an earlier start. Half of the cache is for libraries."""
+    if door.cache is None:
+        return {}
+    room = min(value.cache for value in values) // 2
+    return {"compiled-cache": f"{door.cache}/compiled", "compiled-cache-size": room}
 
 
 def _reloading(release: Release) -> dict[str, Value | tuple[Value, ...]]:

@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 
 from windlass.config.project import Service
 from windlass.config.project.service import SecretReference
-from windlass.generate.command import command
+from windlass.generate.command import KEEPING, command
 from windlass.generate.compose import caches, gpus, models
 from windlass.generate.compose.container import Mapping, confined, limits, logging, sandboxed, size
 from windlass.generate.compose.networks import of_server
@@ -68,7 +68,7 @@ def dockerfile(release: Release, name: str) -> str:
 
 def _start(release: Release, name: str, service: Service) -> Mapping:
     """Return the command; through a shell where the environment holds secrets, which are read from their files."""
-    words = [word.replace("$", "$$") for word in command(release, name)]
+    words = [word.replace("$", "$$") for word in command(release, name, KEEPING)]
     secrets = _secret_variables(service)
     if secrets:
         entry = [_TRITON_ENTRY] if service.runtime == "triton" else []

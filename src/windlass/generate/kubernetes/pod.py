@@ -3,7 +3,7 @@
 import math
 
 from windlass.config.project.service import SecretReference
-from windlass.generate.command import command
+from windlass.generate.command import CONTAINER, KEEPING, command
 from windlass.generate.compose.caches import environment as cache_environment
 from windlass.generate.kubernetes import confinement, gpus, mesh, objects, placement, secrets, storage
 from windlass.generate.kubernetes.objects import Object
@@ -77,7 +77,8 @@ def _container(server: Server) -> Object:
 
 def _start(server: Server) -> Object:
     # A dollar before a parenthesis would be a variable of Kubernetes.
-    words = [word.replace("$(", "$$(") for word in command(server.release, server.service)]
+    door = KEEPING if storage.keeps(server) else CONTAINER
+    words = [word.replace("$(", "$$(") for word in command(server.release, server.service, door)]
     # Triton's image prepares the driver's libraries in its own entry point.
     if server.value.runtime == "triton":
         return {"args": words}

@@ -30,6 +30,11 @@ def shared(server: Server) -> bool:
     return server.target.read_write_many and not server.value.stateful
 
 
+def keeps(server: Server) -> bool:
+    """Tell whether a pod finds in its cache what pods before it left there."""
+    return shared(server) or server.value.stateful
+
+
 def volumes(server: Server) -> list[Object]:
     """Return the volumes of a pod, besides those that a StatefulSet makes for each replica."""
     value = server.value
