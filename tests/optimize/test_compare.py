@@ -360,3 +360,20 @@ def test_the_metric_of_the_guide_is_one(digits, tmp_path):
     )
     assert 0.99 < close < 1
     assert far < 0.9
+
+
+def test_a_drop_of_just_what_is_allowed_is_allowed(tmp_path):
+    classifier(tmp_path / "m", 1, np.eye(3))
+    classifier(tmp_path / "m", 2, np.array([[1, 0, 0], [0, 1, 0], [1, 0, 0]]))
+    labels = np.repeat([0, 1, 2], [500, 493, 7])
+    np.savez(tmp_path / "data.npz", x=np.eye(3, dtype=np.float32)[labels], labels=labels)
+    words = ("m:1", "m:2", "--data", tmp_path / "data.npz", "--metric=accuracy")
+
+    compare(*words, "--threshold=0.7%", repository=tmp_path)
+    compare(*words, "--threshold=0.6%", repository=tmp_path, code=1)
+
+
+def test_what_is_better_is_said_of_ones_own_metric_only(digits):
+    for words in (["--metric=cosine", "--threshold=0.9"], []):
+        with pytest.raises(WindlassError, match="`--lower-is-better` is about a FUNCTION"):
+            compare("digits:1", "digits:2", *words, "--lower-is-better", repository=digits / "models")

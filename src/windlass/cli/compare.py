@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from windlass.cli import output
+from windlass.cli.interruption import interruptible
 from windlass.cli.model import data_option, repository_option
 from windlass.errors import UsageError
 
@@ -62,8 +63,15 @@ def compare(a: str, b: str, as_json: bool, **given: Any) -> None:
 
     if given["threshold"] and not given["metric"]:
         raise UsageError("a threshold needs a metric", hint="add `--metric`, such as `--metric cosine`")
+    if given["lower_is_better"] and ".py:" not in given["metric"]:
+        raise UsageError(
+            "`--lower-is-better` is about a FUNCTION of your own",
+            found=f"`{given['metric']}`, of which it is known" if given["metric"] else "no metric",
+            hint="leave it out, or name a function: `--metric FILE.py:FUNCTION`",
+        )
     bound = threshold(given["threshold"], given["metric"]) if given["threshold"] else None
-    comparison = _compare(a, b, given)
+    with interruptible("nothing was compared"):
+        comparison = _compare(a, b, given)
     if as_json:
         output.as_json(comparison.to_json(bound))
     else:

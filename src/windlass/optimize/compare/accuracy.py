@@ -71,8 +71,9 @@ class Accuracy:
             raise UsageError("accuracy needs the right answers, and the samples have no labels", hint=hint)
         said = [np.concatenate(batches) for batches in self._said]
         right = self._answers(answered.labels, said[0])
-        a, b = (float((answers == right).mean()) for answers in said)
-        return Score("accuracy", a - b, False, self.output, a, b)
+        a, b = (int((answers == right).sum()) for answers in said)
+        # A drop that is just what is allowed is allowed: shares that are subtracted would be a trace beyond it.
+        return Score("accuracy", (a - b) / len(right), False, self.output, a / len(right), b / len(right))
 
     def _answers(self, labels: Array, said: Array) -> Array:
         """Return the labels in the terms of what the output says."""

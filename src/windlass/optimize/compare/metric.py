@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol
 
 from windlass.errors import UsageError
@@ -86,8 +87,9 @@ class Figure:
 def threshold(text: str, name: str) -> float:
     """Read how good a metric has to be: ``0.995`` or ``99.5%``. Raises ``UsageError``."""
     try:
-        value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
-    except ValueError:
+        # As decimals: what is 0.7 % of a thousand samples is not to miss 0.7 % by a trace.
+        value = float(Decimal(text[:-1]).scaleb(-2) if text.endswith("%") else Decimal(text))
+    except ArithmeticError:
         value = float("nan")
     if value != value:
         raise UsageError(f"threshold `{text}`: expected a number", hint="write `0.995` or `99.5%`")
