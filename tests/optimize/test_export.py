@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner
 
@@ -342,3 +343,18 @@ def test_an_output_of_torchscript_may_be_called_like_an_inner_value(models):
     put(models, "net", make_shadowing, names, file="model.pt", config=config)
     done = Done(models, "net", "--to", "onnx")
     assert done.code == 0, done.said
+
+
+def test_what_is_onnx_already_is_not_sent_back_there(models):
+    value = onnx.helper.make_tensor_value_info
+    square, number = value("x", onnx.TensorProto.FLOAT, ["N", 3, 3]), value("y", onnx.TensorProto.FLOAT, ["N"])
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Det", ["x"], ["y"])], "net", [square], [number])
+    file = models / "net" / "1" / "model.onnx"
+    file.parent.mkdir(parents=True)
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=9), file)
+
+    done = Done(models, "net", "--to", "openvino")
+
+    assert done.code == 2
+    assert "OpenVINO cannot hold `net:1`" in done.said
+    assert done.said.endswith("hint: serve it as it is")

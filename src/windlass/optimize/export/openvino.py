@@ -16,8 +16,6 @@ from windlass.optimize.export.pt2 import program_of
 from windlass.optimize.export.torchscript import scripted
 from windlass.optimize.quiet import conversion
 
-HINT = "serve it as it is, or export it to `onnx`"
-
 
 def from_pt2(original: Original, file: Path) -> None:
     """Write an exported program as IR: from its own graph, or else by way of TorchScript."""
@@ -71,7 +69,8 @@ def from_onnx(original: Original, file: Path) -> None:
 
 
 def _conversion(original: Original) -> Any:
-    return conversion(f"OpenVINO cannot hold `{original.source.text}`", HINT)
+    elsewhere = "" if original.format == "onnx" else ", or export it to `onnx`"
+    return conversion(f"OpenVINO cannot hold `{original.source.text}`", f"serve it as it is{elsewhere}")
 
 
 def _write(model: Any, inputs: Mapping[str, Sequence[int]], outputs: Sequence[str], file: Path) -> None:
