@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from windlass.cli import output
 from windlass.cli.main import VERBS
 
 WINDLASS = str(Path(sys.executable).with_name("windlass"))
@@ -204,3 +205,11 @@ def test_the_demo_trains_serves_and_measures():
     figures = json.loads(done.stdout)["figures"]
     assert {figure["protocol"] for figure in figures} == {"REST", "gRPC"}
     assert all(figure["accuracy"] > 0.9 for figure in figures)
+
+
+def test_a_table_cuts_no_number_off(capsys):
+    columns = [f"column {place}" for place in range(20)]
+    output.table(columns, [["1,234.56 MiB"] * 20])
+    shown = capsys.readouterr().out
+    assert shown.count("1,234.56 MiB") == 20
+    assert all(name in shown for name in columns)

@@ -118,7 +118,7 @@ def _ramp(levels: Sequence[Level], values: Mapping[str, Any], models: int, limit
 
 def _data(texts: Sequence[str], subjects: Sequence[Subject]) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    names = {subject.name for subject in subjects}
+    names = {name for subject in subjects for name in (subject.name, str(subject))}
     for text in texts:
         name, equals, path = text.partition("=")
         key, value = (name, path) if equals and name in names else ("", text)

@@ -10,7 +10,7 @@ from windlass.bench.levels import Level
 from windlass.bench.outcome import INTERVAL_S
 from windlass.bench.ramp import CARRIED, Reading
 from windlass.bench.statistics import ServerSide
-from windlass.bench.windows import Heard, Window, together
+from windlass.bench.windows import AGREEING, Heard, Window, together
 from windlass.report.numbers import amount, duration
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
@@ -101,9 +101,8 @@ class Point:
         if self.interrupted:
             notes.append(f"{self.level}: interrupted; the figures are those of what was measured until then")
         elif not self.settled:
-            notes.append(
-                f"{self.level}: did not settle in {_counted(self.windows)}; the figures are those of the last three"
-            )
+            which = "the last three" if len(self.windows) >= AGREEING else "all of them"
+            notes.append(f"{self.level}: did not settle in {_counted(self.windows)}; the figures are those of {which}")
         if self.limited:
             notes.append(
                 f"{self.level}: the load generator was busy for {self.generator_cores:.2f} cores of "

@@ -90,7 +90,7 @@ def _config(client: Client, subject: Subject) -> ModelConfig:
 
 
 def _samples(config: ModelConfig, subject: Subject, inputs: Inputs) -> Samples:
-    path = inputs.data.get(subject.name) or inputs.data.get("")
+    path = next((inputs.data[name] for name in (str(subject), subject.name, "") if name in inputs.data), None)
     if path is not None:
         return _filled(read(path, config, limit=max(_ROWS, _DIFFERENT * inputs.batch)), inputs.batch)
 

@@ -126,8 +126,9 @@ class Measuring:
                 yield replace(self._point(level, measured), interrupted=True)
             raise
         point = self._point(level, measured)
-        self._tell(f"{level}: {point.summary()}")
+        # What is told of is kept already, whoever interrupts on hearing it.
         yield point
+        self._tell(f"{level}: {point.summary()}")
 
     def _loads(self, level: Level, seconds: float) -> list[Load]:
         shares = [one.subject.share for one in self._questions]

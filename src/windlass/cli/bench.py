@@ -11,6 +11,7 @@ import click
 
 from windlass.cli import output
 from windlass.cli.durations import Duration
+from windlass.cli.interruption import interruptible
 from windlass.cli.model import repository_option
 from windlass.errors import UsageError, WindlassError
 
@@ -170,7 +171,8 @@ def bench(ctx: click.Context, /, as_json: bool, report: Path | None, **values: A
     if report is not None and not report.parent.is_dir():
         raise UsageError(f"option `--report`: `{report.parent}` is no folder", hint="make it first, or name another")
     command = shlex.join(["windlass", "bench", *ctx.meta[_WORDS]])
-    result, ended = _measure(read_order(values), command)
+    with interruptible("nothing was measured"):
+        result, ended = _measure(read_order(values), command)
     if result.points:
         _show(result, as_json=as_json, report=report)
     _end(result, ended)

@@ -46,7 +46,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     cells = [list(row) for row in rows]
     for index, name in enumerate(columns):
         numeric = bool(cells) and all(row[index][:1].isdigit() or row[index] == "-" for row in cells)
-        drawn.add_column(name, justify="right" if numeric else "left")
+        # A number that is cut off is another one: where there is too little room, texts make it.
+        least = max(len(row[index]) for row in [columns, *cells]) if numeric else None
+        drawn.add_column(name, justify="right" if numeric else "left", min_width=least)
     for row in cells:
         drawn.add_row(*row)
     Console(width=None if sys.stdout.isatty() else 120, soft_wrap=True).print(drawn)
