@@ -33,6 +33,13 @@ def test_an_original_that_is_over_a_limit_is_replaced_whatever_it_could_do():
     assert why == "the original as configured is out: p99 is 90 ms"
 
 
+def test_nothing_is_chosen_that_was_not_held_against_the_original():
+    chosen, why = decided(LEADER, NOW, {LEADER: scored(100)})
+    assert chosen is None
+    assert why.startswith("there was no time to hold openvino")
+    assert "longer --budget" in why
+
+
 def test_where_nothing_is_within_the_limits_the_reasons_are_told():
     chosen, why = decided(None, NOW, {LEADER: scored(0, "takes 900 MiB"), NOW: scored(0, "takes 800 MiB")})
     assert chosen is None

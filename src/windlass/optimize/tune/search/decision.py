@@ -9,6 +9,8 @@ from windlass.optimize.tune.space import Candidate
 # What has more than this of the throughput that is there is worth a change.
 WORTH = 1.0 + MARGIN
 
+_AGAIN = "run it again with a longer --budget, and it goes on from here"
+
 
 def decided(
     leader: Candidate | None, baseline: Candidate, scores: Mapping[Candidate, Score]
@@ -24,7 +26,7 @@ def decided(
         return None, _nothing(scores)
     after = scores[leader]
     if before is None:
-        return leader, "it was the best of those that were measured; there was no time to measure the original"
+        return None, f"there was no time to hold {leader.name} against the original as configured: {_AGAIN}"
     if before.reason:
         return leader, f"the original as configured is out: {before.reason}"
     times = after.throughput / max(before.throughput, 1e-9)
@@ -35,8 +37,6 @@ def decided(
 
 def _nothing(scores: Mapping[Candidate, Score]) -> str:
     if not scores:
-        raise UsageError(
-            "the time was over before anything was served", hint="run it again with a longer --budget: it goes on there"
-        )
+        raise UsageError("the time was over before anything was served", hint=_AGAIN)
     reasons = dict.fromkeys(score.reason for score in scores.values())
     return "nothing is within the limits: " + "; ".join(list(reasons)[:3])
