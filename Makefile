@@ -24,7 +24,7 @@ test-rust: $(VENV)/.python
 	cd rust && cargo test --quiet --package windlass-core --package windlass-load
 
 test-python: $(VENV)/.built $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(VENV)/.built $(VENV)/.test $(VENV)/.lint ## check style and types of both languages
 	$(BIN)/ruff check src tests benchmarks

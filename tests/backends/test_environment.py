@@ -7,6 +7,7 @@ import venv
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -142,7 +143,9 @@ def test_what_is_no_environment_is_refused(repository, where, message):
         environment.interpreter(context(repository, PARAMETER % where))
 
 
-def test_requirements_that_cannot_be_installed_say_why(repository, cache):
+def test_requirements_that_cannot_be_installed_say_why(repository, cache, monkeypatch):
+    # As in a program that has it: setuptools would warn of that.
+    monkeypatch.setitem(sys.modules, "distutils", ModuleType("distutils"))
     given = context(repository, "")
     (given.model_dir / "requirements.txt").write_text("--no-index\nnothing-of-that-name\n")
 

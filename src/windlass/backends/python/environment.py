@@ -7,7 +7,6 @@ there, windlass itself first of all, is taken from the server's own environment.
 
 import fcntl
 import hashlib
-import importlib.util
 import logging
 import os
 import shlex
@@ -19,6 +18,7 @@ import tarfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import windlass
@@ -116,7 +116,8 @@ def _installed(context: LoadContext, requirements: Path) -> str:
         log.info("model `%s`: installing `%s` into `%s`", context.model_name, requirements, folder)
         python = str(folder / "bin" / "python")
         # The server's own pip spares a second or ten.
-        own = importlib.util.find_spec("pip") is not None
+        # Only looked for in folders: setuptools has a finder of its own that meddles with `distutils` on the way.
+        own = PathFinder.find_spec("pip") is not None
         pip = [sys.executable, "-m", "pip", "--python", python] if own else [python, "-m", "pip"]
         bare = ["--without-pip"] if own else []
         _run(context, [sys.executable, "-m", "venv", *bare, str(folder)], f"an environment for `{requirements}`")
