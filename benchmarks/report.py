@@ -35,34 +35,39 @@ def machine() -> dict[str, Any]:
     }
 
 
-def write(rows: list[dict[str, Any]], goals: list[dict[str, Any]], described: dict[str, Any], part: str) -> Path:
-    """Write the files, under a name of their own where only part was measured; returns the table's path."""
+def write(section: str, rows: list[dict[str, Any]], goals: list[dict[str, Any]], described: dict[str, Any]) -> Path:
+    """Write what one run found in a section, over what the last one of the day had; returns the table's path."""
     RESULTS.mkdir(exist_ok=True)
-    name = "-".join(filter(None, [described["date"], f"{described['cores']}-cores", part]))
-    (RESULTS / f"{name}.json").write_text(
-        json.dumps({"machine": described, "goals": goals, "rows": rows}, indent=1) + "\n"
-    )
+    name = f"{described['date']}-{described['cores']}-cores-{section}"
+    found = {"machine": described, "goals": goals, "rows": rows}
+    (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
     table = RESULTS / f"{name}.md"
-    only = part and f" BENCH='--only {part.replace('-', ',')}'"
-    table.write_text(text(rows, goals, described, only) + _plot(rows, RESULTS / f"{name}.png"))
+    table.write_text(text(section, rows, goals, described) + _plot(section, rows, RESULTS / f"{name}.png"))
     return table
 
 
-def text(rows: list[dict[str, Any]], goals: list[dict[str, Any]], described: dict[str, Any], only: str) -> str:
+def text(section: str, rows: list[dict[str, Any]], goals: list[dict[str, Any]], described: dict[str, Any]) -> str:
     """Return everything as Markdown."""
-    parts = [
-        f"# Benchmark of {described['date']}\n",
-        ", ".join(f"{key} {value}" for key, value in described.items()) + "\n",
-    ]
-    parts.append(f"Figures of one run; only ratios mean anything elsewhere. Repeat it with `make bench{only}`.\n")
     marks = [{**goal, "reached": "yes" if goal["reached"] else "**no**"} for goal in goals]
-    parts += ["## Goals\n", _table(marks)]
-    for section in dict.fromkeys(row["section"] for row in rows):
-        of_section = [
-            {key: value for key, value in row.items() if key != "section"} for row in rows if row["section"] == section
+    return "\n".join(
+        [
+            f"# Benchmark of {described['date']}: {section}\n",
+            ", ".join(f"{key} {value}" for key, value in described.items()) + "\n",
+            "Figures of one run; only ratios mean anything elsewhere. Repeat it with "
+            f"`make bench BENCH='--only {section}'`.\n",
+            *(["## Goals\n", _table(marks)] if goals else []),
+            "## Found\n",
+            *(_table(kind) for kind in _kinds(rows)),
         ]
-        parts += [f"## {section}\n", _table(of_section)]
-    return "\n".join(parts)
+    )
+
+
+def _kinds(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Return rows without their sections; those that tell of the same things are one table."""
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        kinds.setdefault(row["section"], []).append({key: row[key] for key in row if key != "section"})
+    return list(kinds.values())
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
@@ -82,27 +87,24 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def _plot(rows: list[dict[str, Any]], file: Path) -> str:
+def _plot(section: str, rows: list[dict[str, Any]], file: Path) -> str:
     """Write the plot, if there is something to plot; returns how the table shows it."""
-    sections = [section for section in ("rest", "grpc") if any(row["section"] == section for row in rows)]
-    if not sections:
+    if section not in ("rest", "grpc"):
         return ""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, len(sections), figsize=(6 * len(sections), 4.5), squeeze=False)
-    for axis, section in zip(axes[0], sections, strict=True):
-        chosen = [row for row in rows if row["section"] == section and row["connections"] == 64]
-        chosen.sort(key=lambda row: row["rate"])
-        colours = ["#d1495b" if row["server"].startswith("windlass") else "#8d99ae" for row in chosen]
-        axis.barh([row["server"] for row in chosen], [row["rate"] for row in chosen], color=colours)
-        axis.set_title(f"{section}: requests per second, 64 connections")
-        axis.spines[["top", "right"]].set_visible(False)
-        for place, row in enumerate(chosen):
-            axis.text(row["rate"], place, f" {row['rate']:,.0f}", va="center")
-        axis.margins(x=0.18)
+    chosen = sorted((row for row in rows if row["connections"] == 64), key=lambda row: row["rate"])
+    colours = ["#d1495b" if row["server"].startswith("windlass") else "#8d99ae" for row in chosen]
+    figure, axis = pyplot.subplots(figsize=(6, 4.5))
+    axis.barh([row["server"] for row in chosen], [row["rate"] for row in chosen], color=colours)
+    axis.set_title(f"{section}: requests per second, 64 connections")
+    axis.spines[["top", "right"]].set_visible(False)
+    for place, row in enumerate(chosen):
+        axis.text(row["rate"], place, f" {row['rate']:,.0f}", va="center")
+    axis.margins(x=0.18)
     figure.tight_layout()
     figure.savefig(file, dpi=110)
     return f"\n![requests per second]({file.name})\n"

@@ -31,7 +31,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured; medians count")
     options = parser.parse_args()
     wanted, names = options.only.split(","), options.peers.split(",")
-    part = "" if set(wanted) >= set(SECTIONS) else options.only.replace(",", "-")
     described = report.machine()
     measures = {
         "rest": lambda: tiny.rest(names, options.seconds, options.rounds),
@@ -45,18 +44,18 @@ def main() -> None:
         "optimize": lambda: optimize.measure(options.seconds, options.rounds),
         "generator": lambda: generator.measure(options.seconds, options.rounds),
     }
-    rows = []
-    for section in SECTIONS:
-        if section in wanted:
-            print(f"measuring {section}", file=sys.stderr, flush=True)
-            for row in measures[section]():
-                # A later measurement that fails takes nothing with it.
-                print(f"  {row}", file=sys.stderr, flush=True)
-                rows.append(row)
-            parts = (tiny, features, image, real, startup, accuracy, optimize, generator)
-            goals = [goal for part in parts for goal in part.goals(rows)]
-            table = report.write(rows, goals, described, part)
-    print(table.read_text())
+    parts = (tiny, features, image, real, startup, accuracy, optimize, generator)
+    for section in (section for section in SECTIONS if section in wanted):
+        print(f"measuring {section}", file=sys.stderr, flush=True)
+        rows = []
+        for row in measures[section]():
+            print(f"  {row}", file=sys.stderr, flush=True)
+            rows.append(row)
+        goals = [goal for part in parts for goal in part.goals(rows)]
+        # Some of the peers are for a look: what is kept has all.
+        if set(names) >= set(PEERS):
+            report.write(section, rows, goals, described)
+        print(report.text(section, rows, goals, described), flush=True)
 
 
 if __name__ == "__main__":
