@@ -13,7 +13,7 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,9 +44,7 @@ BOUND = 0.85
 MIN_COSINE = 0.99
 
 
-def measure(
-    seconds: float, rounds: int, names: tuple[str, ...] = ("resnet50", "bert", "wide", "local")
-) -> Iterator[dict[str, Any]]:
+def measure(seconds: float, rounds: int, names: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Measure each module; yields what it was compared with."""
     for name in names:
         yield from _one(name, seconds, rounds)
