@@ -28,6 +28,7 @@ from windlass.optimize.tune.contest import Contest, Heat, promise_of
 from windlass.optimize.tune.measure.servers import Servers
 from windlass.optimize.tune.measure.turns import throughput
 from windlass.optimize.tune.search.budget import Budget
+from windlass.optimize.tune.search.decision import WORTH
 from windlass.optimize.tune.search.halving import Rung
 from windlass.optimize.tune.search.journal import Journal
 from windlass.optimize.tune.space import OFF, Batching, Candidate, layouts
@@ -236,7 +237,9 @@ def goals(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             times = row["chosen_per_s"] / row["one_by_one_per_s"]
             found.append(_goal("batching where it pays: against one by one", ">= 3", times, times >= 3))
         if row["section"] == "optimize-all" and row["model"] == "local":
-            found.append(_goal("no batching where it does not pay", "off", float(row["batched"]), not row["batched"]))
+            times = row["chosen_per_s"] / row["one_by_one_per_s"]
+            pays = not row["batched"] or times > WORTH
+            found.append(_goal("batching only where it pays: against one by one", f"off, or > {WORTH:g}", times, pays))
     return found
 
 
