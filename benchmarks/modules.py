@@ -53,8 +53,8 @@ def _local() -> Any:
 
 
 MODULES = {
-    "resnet50": Module(real._resnet, (3, 224, 224), "float32"),
-    "bert": Module(real._bert, (128,), "int64", below=30522),
+    "resnet50": Module(real.resnet, (3, 224, 224), "float32"),
+    "bert": Module(real.bert, (128,), "int64", below=30522),
     "wide": Module(_wide, (64,), "float32"),
     "local": Module(_local, (3, 192, 192), "float32"),
 }

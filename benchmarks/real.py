@@ -23,7 +23,7 @@ ENGINES = ("onnxruntime", "openvino", "pytorch")
 BATCHES = (4, 8, 16)
 
 
-def _resnet() -> Any:
+def resnet() -> Any:
     """ResNet-50: the published block counts and widths, written with plain modules."""
     import torch
     from torch import nn
@@ -61,7 +61,7 @@ def _resnet() -> Any:
     return nn.Sequential(*layers).eval()
 
 
-def _bert() -> Any:
+def bert() -> Any:
     """BERT-base: 12 layers of 768 with 12 heads, over token ids."""
     import torch
     from torch import nn
@@ -90,11 +90,11 @@ def _example(model: str, batch: int) -> np.ndarray:
     return rng.integers(0, 30522, (batch, 128), dtype=np.int64)
 
 
-def _write(folder: Path, model: str, engine: str, batch: int) -> None:
+def write(folder: Path, model: str, engine: str, batch: int) -> None:
     """Write one model for one engine, batched up to the given size."""
     import torch
 
-    module = _resnet() if model == "resnet50" else _bert()
+    module = resnet() if model == "resnet50" else bert()
     example = torch.from_numpy(_example(model, 2))
     version = folder / model / "1"
     version.mkdir(parents=True)
@@ -159,11 +159,11 @@ def measure(seconds: float, rounds: int, engines: tuple[str, ...] = ENGINES) -> 
     for model in ("resnet50", "bert"):
         for engine in engines:
             with tempfile.TemporaryDirectory() as folder:
-                _write(Path(folder), model, engine, max(BATCHES))
+                write(Path(folder), model, engine, max(BATCHES))
                 tried = {batch: _in_a_loop(Path(folder), model, batch, seconds / 2) for batch in BATCHES}
             best = max(tried, key=lambda batch: tried[batch])
             with tempfile.TemporaryDirectory() as folder:
-                _write(Path(folder), model, engine, best)
+                write(Path(folder), model, engine, best)
                 rows.append(_compare(Path(folder), model, engine, best, seconds, rounds))
     return rows
 

@@ -62,7 +62,7 @@ def _restarts(model: str) -> list[dict[str, Any]]:
     """An ONNX file on OpenVINO: without a cache, the start that fills one, and those after it; medians of several."""
     with tempfile.TemporaryDirectory() as folder:
         repository, cache = Path(folder) / "models", f"--compiled-cache={folder}/cache"
-        real._write(repository, model, "openvino", 8)
+        real.write(repository, model, "openvino", 8)
         plans = {"nothing kept": ((), STARTS), "the first that keeps": ((cache,), 1), "kept": ((cache,), STARTS)}
         rows = []
         for what, (options, starts) in plans.items():
