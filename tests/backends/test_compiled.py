@@ -98,6 +98,15 @@ def test_what_was_not_used_for_longest_leaves_first(folder):
     assert files(folder) == {"a-1", "c-1", "d-1"}
 
 
+def test_what_a_killed_process_did_not_finish_is_cleared(folder):
+    CompiledCache(folder)
+    (folder / ".writing-old").write_bytes(b"half")
+    os.utime(folder / ".writing-old", (1e9, 1e9))
+    (folder / ".writing-new").write_bytes(b"half")
+    CompiledCache(folder)
+    assert sorted(path.name for path in folder.glob(".writing-*")) == [".writing-new"]
+
+
 def test_folders_of_engines_count_too(folder):
     cache = CompiledCache(folder, limit_bytes=3000)
     inside = cache.folder_for("inductor-1")

@@ -15,7 +15,8 @@ from tritonclient.grpc import service_pb2
 
 import windlass
 from support.certificates import Authority
-from windlass.bench.load import Closed, Load, Open, Request, Trust, measure, measure_all
+from windlass.bench.load import Closed, Load, Open, Request, measure, measure_all
+from windlass.bench.trust import Trust
 from windlass.client import encode_request
 from windlass.errors import UsageError
 from windlass.serving.grpc import GrpcSettings, GrpcTls

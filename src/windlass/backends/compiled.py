@@ -7,6 +7,7 @@ with a digest of all that the compiled model depends on: the model's files, the 
 it was compiled. What was not used for longest leaves first.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import logging
@@ -14,8 +15,8 @@ import mmap
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,6 +32,9 @@ _MAGIC = b"windlass compiled 2 "
 # A page, so that what lies aligned in a compiled model does so in memory.
 _HEAD = 4096
 _LOCK = ".lock"
+_WRITING = ".writing-"
+# Nobody writes for so long: whoever began it was killed.
+_ABANDONED_S = 3600
 _DIGESTS = ".digests"
 
 
@@ -58,7 +62,9 @@ class CompiledCache:
         return True
 
     def digest(self, folder: Path) -> str:
-        """Return the digest of the files of a version, but for its configuration."""
+        """Return the digest of the files of a version, but for its configuration; nothing where nothing is kept."""
+        if not self._usable:
+            return ""
         return Digests(self.folder / _DIGESTS).of(folder)
 
     def read(self, name: str) -> memoryview | None:
@@ -95,7 +101,7 @@ class CompiledCache:
         if not self._usable or len(data) > self._limit_bytes:
             return
         try:
-            with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".writing-", delete=False) as file:
+            with tempfile.NamedTemporaryFile(dir=self.folder, prefix=_WRITING, delete=False) as file:
                 written = Path(file.name)
                 try:
                     file.write(_head(len(data)))
@@ -130,6 +136,7 @@ class CompiledCache:
     def _shrink(self, keep: str) -> None:
         """Let those go that were not used for longest, until the rest is within bounds."""
         with self._locked():
+            self._sweep()
             entries = [(path.stat().st_mtime_ns, _size(path), path) for path in self._entries()]
             total = sum(size for _, size, _ in entries)
             for _, size, path in sorted(entries):
@@ -140,10 +147,16 @@ class CompiledCache:
                     total -= size
                     log.info("compiled model `%s` left, to make room", path)
 
+    def _sweep(self) -> None:
+        for left in self.folder.glob(f"{_WRITING}*"):
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > _ABANDONED_S:
+                    left.unlink()
+
     def _entries(self) -> list[Path]:
         return [path for path in self.folder.iterdir() if not path.name.startswith(".")]
 
-    @contextmanager
+    @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         with (self.folder / _LOCK).open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)

@@ -145,6 +145,7 @@ class OpenvinoModel:
             tensor = library().Tensor(self._mapped, shared_memory=True)
             compiled = self._core.import_model(tensor, "CPU", self._properties)
         except RuntimeError as error:
+            self._mapped = None
             kept.drop(self._kept, _said(error))
             return None
         log.info("model `%s`: was compiled before, and is taken from `%s`", self._context.model_name, kept.folder)

@@ -7,11 +7,11 @@ a request was due: it shows what users feel. Warm-up, and when a measurement is 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from windlass import _plane
 from windlass.bench.outcome import Interval, Latencies, Outcome
+from windlass.bench.trust import Trust
 from windlass.errors import UsageError
 
 
@@ -42,15 +42,6 @@ class Open:
     arrivals: Literal["poisson", "constant"] = "poisson"
     seed: int = 0
     in_flight: int = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Trust:
-    """Files of PEM for TLS: who signed the server's certificate (else the system's), and who the generator is."""
-
-    authorities: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

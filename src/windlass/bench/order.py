@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from windlass.bench.levels import Level, parse_levels
-from windlass.bench.load import Trust
 from windlass.bench.questions import Inputs
 from windlass.bench.ramp import Ramp
 from windlass.bench.run import Plan
 from windlass.bench.subject import Doors, Subject, parse_words
+from windlass.bench.trust import Trust
 from windlass.errors import UsageError
 
 _USUAL = "1,4,16"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from windlass.bench.load import Trust
+from windlass.bench.trust import Trust
 from windlass.errors import UsageError
 
 _HTTP_PORT, _GRPC_PORT = 8000, 8001

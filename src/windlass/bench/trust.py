@@ -1,9 +1,19 @@
-"""The files that TLS takes, for the client that looks around before there is load."""
+"""The files that TLS takes: for the load, and for the client that looks around before there is any."""
 
 import ssl
+from dataclasses import dataclass
+from pathlib import Path
 
-from windlass.bench.load import Trust
 from windlass.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Files of PEM for TLS: who signed the server's certificate (else the system's), and who the generator is."""
+
+    authorities: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
 
 
 def context(trust: Trust) -> ssl.SSLContext:

@@ -10,7 +10,7 @@ Value = str | int | float | bool
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Where a server listens and what it reads. The defaults are those of a container."""
+    """Where a server listens, what it reads, and where it keeps things. The defaults are those of a container."""
 
     repository: str = "/models"
     host: str = "0.0.0.0"  # noqa: S104  (a container's own network; what is published is said elsewhere)
